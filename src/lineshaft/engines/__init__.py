@@ -1,0 +1,1 @@
+"""Engines: connections, dialects, wake-ups and locks of the databases that hold a store."""

@@ -1,0 +1,190 @@
+"""What an engine is: the small port through which the store reaches a database.
+
+An engine opens transactions; a transaction runs named statements. Everything that a statement means lives in
+the store's `.sql` files; everything that differs between databases outside SQL lives behind these classes.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal, Protocol, TypeVar
+
+from lineshaft.clock import SystemClock
+from lineshaft.errors import StoreUnavailableError
+
+Row = tuple[Any, ...]
+Params = Mapping[str, Any]
+Dialect = Literal["sqlite", "postgres"]
+Role = Literal["worker", "waiter"]
+T = TypeVar("T")
+
+_CONFLICT_TRIES: Final = 20
+_PLACEHOLDER: Final = {"sqlite": re.compile(r"(?<![:\w]):([a-z_]+)"), "postgres": re.compile(r"%\(([a-z_]+)\)s")}
+
+
+@dataclass(frozen=True, slots=True)
+class Sql:
+    """One statement's text in one dialect. SQLite's may be several parts, run in order.
+
+    `rings` names who is woken once it is committed (SQLite; PostgreSQL's text says `pg_notify` itself).
+    `is_json` says that the answer is one row with one JSON array of rows: one step of the database, during
+    which other threads run, instead of one a row (docs/decisions/0002).
+    """
+
+    parts: tuple[str, ...]
+    rings: tuple[Role, ...] = ()
+    is_json: bool = False
+    names: frozenset[str] = field(default=frozenset())
+
+    @classmethod
+    def parse(cls, text: str, dialect: Dialect, flags: Sequence[str]) -> Sql:
+        """Read a statement's text; flags are the words behind its name: `json`, `rings-worker`, `rings-waiter`."""
+        parts = [text] if dialect == "postgres" else [part.strip() for part in re.split(r";\s*(?:\n|$)", text)]
+        rings: list[Role] = [role for role in ("worker", "waiter") if f"rings-{role}" in flags]  # type: ignore[misc]
+        names = frozenset(_PLACEHOLDER[dialect].findall(text))
+        return cls(tuple(p for p in parts if p), tuple(rings), "json" in flags, names)
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """A named statement in both dialects."""
+
+    name: str
+    sqlite: Sql
+    postgres: Sql
+
+
+class Tx(Protocol):
+    """An open transaction that runs named statements."""
+
+    @property
+    def dialect(self) -> Dialect:
+        """Which dialect the statements run in."""
+        ...
+
+    def run(self, statement: Statement, params: Params, rows: Sequence[Params] | None = None) -> list[Row]:
+        """Run a statement and return its rows.
+
+        `params` are its plain parameters; `rows` are many rows of parameters at once, which the statement takes
+        as one JSON array (`rows`) or, on PostgreSQL, as one array a column. Raises `StoreError` and, where trying
+        again may work, `StoreUnavailableError`.
+        """
+        ...
+
+
+class MigrationTx(Tx, Protocol):
+    """A transaction that can also run the text of a migration."""
+
+    def run_script(self, text: str) -> None:
+        """Run schema statements that end in `;` at a line's end."""
+        ...
+
+
+class ConflictError(StoreUnavailableError):
+    """Two transactions were in each other's way and this one was rolled back; running it again helps."""
+
+
+class Listener(ABC):
+    """Hears that something happened in the store, from any process."""
+
+    @abstractmethod
+    def receive(self, timeout: float | None) -> set[str]:
+        """Wait up to `timeout` seconds and return the messages that came: `""` says only "look".
+
+        Raises `StoreUnavailableError` when the connection broke; listen anew after that.
+        """
+
+    @abstractmethod
+    def interrupt(self) -> None:
+        """Have `receive` return at once; from any thread."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Stop listening."""
+
+
+class WorkerLock(ABC):
+    """A lock that the database or the operating system drops when its holder dies."""
+
+    @abstractmethod
+    def renew(self) -> str:
+        """Make sure that the lock is held and return the name of the server incarnation it is held on."""
+
+    @abstractmethod
+    def release(self) -> None:
+        """Drop the lock."""
+
+
+class Engine(ABC):
+    """One database that holds a store."""
+
+    dialect: Dialect
+    address: str
+    """Where the store is, fit to be printed: no password."""
+    clock: SystemClock
+    idle_poll: float
+    """Seconds after which an idle worker looks by itself, in case a wake-up was lost."""
+    is_ephemeral: bool = False
+    """Whether the store ends with this process."""
+
+    @abstractmethod
+    def transaction(self) -> AbstractContextManager[Tx]:
+        """Open a write transaction: committed at the end of the block, rolled back on any error."""
+
+    @abstractmethod
+    def reading(self) -> AbstractContextManager[Tx]:
+        """Open a transaction that only reads."""
+
+    @abstractmethod
+    def listen(self, role: Role) -> Listener:
+        """Start to listen for what wakes a worker or somebody who waits for a job."""
+
+    @abstractmethod
+    def hold_worker_lock(self, worker: int) -> WorkerLock:
+        """Take the lock that says that this worker lives."""
+
+    @abstractmethod
+    def dead_workers(self, tx: Tx, workers: Sequence[int]) -> list[int]:
+        """Return those of the workers whose lock nobody holds, for as long as the transaction lasts."""
+
+    @abstractmethod
+    def migrating(self) -> AbstractContextManager[MigrationTx]:
+        """Open a transaction that no other process can migrate beside."""
+
+    @abstractmethod
+    def has_schema(self) -> bool:
+        """Tell whether a migration ever ran here."""
+
+    @abstractmethod
+    def vacuum(self) -> None:
+        """Clean up what finished jobs left behind; quick, and harmless beside running workers."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Close every connection."""
+
+    def write(self, operation: Callable[[Tx], T]) -> T:
+        """Run an operation in its own write transaction, again after a serialization failure or a deadlock.
+
+        Raises what the operation raises, and `ConflictError` when the conflict does not end.
+        """
+        for tries_left in reversed(range(_CONFLICT_TRIES)):
+            try:
+                with self.transaction() as tx:
+                    return operation(tx)
+            except ConflictError:
+                if not tries_left:
+                    raise
+                time.sleep(random.uniform(0.001, 0.02))  # noqa: S311 - spreads contenders, guards nothing
+        raise AssertionError  # pragma: no cover - the loop returns or raises
+
+    def read(self, operation: Callable[[Tx], T]) -> T:
+        """Run an operation that only reads."""
+        with self.reading() as tx:
+            return operation(tx)

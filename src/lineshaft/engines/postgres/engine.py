@@ -1,0 +1,177 @@
+"""Connections to one PostgreSQL store: a small pool, safe across `os.fork`, in step with the server's clock."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, Final, LiteralString, cast
+
+import psycopg
+from psycopg import conninfo
+
+from lineshaft.clock import SystemClock
+from lineshaft.engines.base import Engine, Listener, Role, Tx, WorkerLock
+from lineshaft.engines.fork import forget_after_fork
+from lineshaft.engines.postgres.listener import PostgresListener
+from lineshaft.engines.postgres.lock import AdvisoryLock
+from lineshaft.engines.postgres.transaction import PostgresTx, in_schema, mapped_errors
+
+Connection = psycopg.Connection[Any]
+
+# A generic plan never turns wrong when statistics are stale (docs/decisions/0001).
+_SESSION: Final = (
+    "set plan_cache_mode = force_generic_plan",
+    "set jit = off",
+    "set idle_in_transaction_session_timeout = '60s'",
+    "set default_transaction_isolation = 'read committed'",
+    "set client_encoding = 'UTF8'",
+)
+_NOW: Final = "select (extract(epoch from clock_timestamp()) * 1000000)::bigint"
+_CONNECT_SECONDS: Final = 10
+
+
+class PostgresEngine(Engine):
+    """A store in one schema of a PostgreSQL database.
+
+    `url` is a libpq address; `listen_url` names a direct connection for wake-ups and locks where `url` goes
+    through a pooler.
+    """
+
+    dialect = "postgres"
+    idle_poll = 1.0
+
+    def __init__(self, url: str, *, schema: str = "lineshaft", listen_url: str | None = None) -> None:
+        self.schema = schema
+        self._url = url
+        self._listen_url = listen_url or url
+        self.address = _printable(url, schema)
+        self.clock = SystemClock()
+        self._idle: list[Connection] = []
+        self._inherited: list[Connection] = []
+        forget_after_fork(self)
+
+    def forget_connections(self) -> None:
+        """Start afresh in a forked child: closing the parent's connections here would end them there."""
+        self._inherited, self._idle = self._idle, []
+
+    @contextmanager
+    def transaction(self) -> Iterator[PostgresTx]:
+        """Open a write transaction in READ COMMITTED."""
+        with self._connection() as connection:
+            with mapped_errors():
+                connection.execute("begin")
+            try:
+                yield PostgresTx(connection, self.schema)
+                with mapped_errors():
+                    connection.execute("commit")
+            except BaseException:
+                _roll_back(connection)
+                raise
+
+    @contextmanager
+    def reading(self) -> Iterator[PostgresTx]:
+        """Run statements that only read, each in a snapshot of its own."""
+        with self._connection() as connection:
+            yield PostgresTx(connection, self.schema)
+
+    @contextmanager
+    def migrating(self) -> Iterator[PostgresTx]:
+        """Open the transaction of a migration, behind a lock that lets one process migrate at a time."""
+        with self._connection() as guard:
+            with mapped_errors():
+                guard.execute("select pg_advisory_lock(%s)", (self.lock_class,))
+            try:
+                with self.transaction() as tx:
+                    yield tx
+            finally:
+                with mapped_errors():
+                    guard.execute("select pg_advisory_unlock(%s)", (self.lock_class,))
+
+    def has_schema(self) -> bool:
+        """Tell whether a migration ever ran in this schema."""
+        with self._connection() as connection, mapped_errors():
+            text = in_schema("select to_regclass('lineshaft.migration') is not null", self.schema)
+            row = connection.execute(text).fetchone()
+        return bool(row and row[0])
+
+    @property
+    def lock_class(self) -> int:
+        """The first key of this store's advisory locks: one database may hold several stores."""
+        return zlib.crc32(self.schema.encode()) & 0x7FFFFFFF
+
+    def listen(self, role: Role) -> Listener:
+        """Open a connection that hears this store's notifications."""
+        return PostgresListener(self.connect(direct=True), f"{self.schema}_{role}")
+
+    def hold_worker_lock(self, worker: int) -> WorkerLock:
+        """Take an advisory lock on a session of its own."""
+        return AdvisoryLock(lambda: self.connect(direct=True), self.lock_class, worker)
+
+    def dead_workers(self, tx: Tx, workers: Sequence[int]) -> list[int]:
+        """Return the workers whose advisory lock no session holds."""
+        connection = cast(PostgresTx, tx).connection
+        with mapped_errors():
+            rows = connection.execute(
+                "select w from unnest(%s::bigint[]) w where not exists ("
+                " select from pg_locks where locktype = 'advisory' and objsubid = 2 and granted"
+                " and database = (select oid from pg_database where datname = current_database())"
+                " and classid::bigint = %s and objid::bigint = w)",
+                (list(workers), self.lock_class),
+            ).fetchall()
+        return [row[0] for row in rows]
+
+    def vacuum(self) -> None:
+        """Vacuum the live table: its dead rows slow down every claim (docs/decisions/0001)."""
+        with self._connection() as connection, mapped_errors():
+            connection.execute(in_schema("vacuum (truncate off, skip_locked) lineshaft.job", self.schema))
+
+    def close(self) -> None:
+        """Close the idle connections."""
+        while self._idle:
+            self._idle.pop().close()
+
+    def connect(self, *, direct: bool = False) -> Connection:
+        """Open a connection of our settings; `direct` goes past a pooler where `listen_url` says how."""
+        with mapped_errors():
+            connection = psycopg.connect(
+                self._listen_url if direct else self._url,
+                autocommit=True,
+                prepare_threshold=0,
+                connect_timeout=_CONNECT_SECONDS,
+                application_name="lineshaft",
+            )
+            for setting in _SESSION:
+                connection.execute(cast(LiteralString, setting), prepare=False)
+            self._follow_server_clock(connection)
+        return connection
+
+    def _follow_server_clock(self, connection: Connection) -> None:
+        before = self.clock.monotonic()
+        row = connection.execute(_NOW, prepare=False).fetchone()
+        self.clock.follow(row[0] if row else 0, before, self.clock.monotonic())
+
+    @contextmanager
+    def _connection(self) -> Iterator[Connection]:
+        connection = self._idle.pop() if self._idle else self.connect()
+        try:
+            yield connection
+        finally:
+            if not connection.broken and not connection.closed:
+                self._idle.append(connection)
+
+
+def _roll_back(connection: Connection) -> None:
+    if not connection.closed and not connection.broken:
+        try:
+            connection.execute("rollback")
+        except psycopg.Error:
+            connection.close()
+
+
+def _printable(url: str, schema: str) -> str:
+    known = conninfo.conninfo_to_dict(url)
+    host = known.get("host") or known.get("hostaddr") or "localhost"
+    port = f":{known['port']}" if known.get("port") else ""
+    user = f"{known['user']}@" if known.get("user") else ""
+    return f"postgresql://{user}{host}{port}/{known.get('dbname') or ''}?schema={schema}"

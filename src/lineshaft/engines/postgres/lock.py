@@ -1,0 +1,52 @@
+"""Locks that say which workers of a PostgreSQL store live: advisory locks, dropped when their session ends."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import psycopg
+
+from lineshaft.engines.base import WorkerLock
+from lineshaft.engines.postgres.transaction import mapped_errors
+from lineshaft.errors import StoreUnavailableError
+
+
+class AdvisoryLock(WorkerLock):
+    """One worker's lock, taken anew first thing after its session broke."""
+
+    def __init__(self, connect: Callable[[], psycopg.Connection[Any]], lock_class: int, worker: int) -> None:
+        self._connect, self._lock_class, self._worker = connect, lock_class, worker
+        self._session: psycopg.Connection[Any] | None = None
+
+    def renew(self) -> str:
+        """Check the session, take the lock where it is not held, and return which start of the server holds it."""
+        try:
+            if self._session is None:
+                self._session = self._connect()
+                self._take(self._session)
+            return self._incarnation(self._session)
+        except StoreUnavailableError:
+            self.release()
+            raise
+
+    def _take(self, session: psycopg.Connection[Any]) -> None:
+        with mapped_errors():
+            row = session.execute(
+                "select pg_try_advisory_lock(%s::int, %s::int)", (self._lock_class, self._worker)
+            ).fetchone()
+        if not (row and row[0]):
+            # The server has not noticed yet that our former session is gone.
+            msg = f"the lock of worker {self._worker} is still held by its former session; trying again"
+            raise StoreUnavailableError(msg)
+
+    def _incarnation(self, session: psycopg.Connection[Any]) -> str:
+        with mapped_errors():
+            row = session.execute("select pg_postmaster_start_time()::text").fetchone()
+        return str(row[0]) if row else ""
+
+    def release(self) -> None:
+        """End the session, and the lock with it."""
+        if self._session is not None:
+            self._session.close()
+            self._session = None

@@ -1,0 +1,182 @@
+"""Connections to one SQLite store: opened on demand, written to by one at a time, safe across `os.fork`."""
+
+from __future__ import annotations
+
+import random
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final, Literal
+
+from lineshaft.clock import SystemClock
+from lineshaft.engines.base import Engine, Listener, Role, Tx, WorkerLock
+from lineshaft.engines.fork import forget_after_fork
+from lineshaft.engines.sqlite.doorbell import Doorbell, MemoryDoorbell, SocketDoorbell
+from lineshaft.engines.sqlite.locks import LockFolder
+from lineshaft.engines.sqlite.network import refuse_network_file_system
+from lineshaft.engines.sqlite.transaction import SqliteTx, is_busy, mapped_errors
+from lineshaft.errors import StoreUnavailableError
+
+Synchronous = Literal["NORMAL", "FULL"]
+
+# SQLite's own busy handler backs off to 100 ms and starves; short random naps do not (docs/decisions/0003).
+_NAP_SECONDS: Final = (0.0002, 0.001)
+_BUSY_DEADLINE_SECONDS: Final = 30.0
+_PRAGMAS: Final = (
+    "pragma busy_timeout = 0",
+    "pragma cache_size = -16384",
+    "pragma mmap_size = 268435456",
+    "pragma temp_store = memory",
+    "pragma wal_autocheckpoint = 4000",
+    "pragma journal_size_limit = 67108864",
+)
+
+
+class SqliteEngine(Engine):
+    """A store in one SQLite file (`path`), or in this process's memory (`path` None)."""
+
+    dialect = "sqlite"
+    idle_poll = 1.0
+
+    def __init__(self, path: Path | None, *, synchronous: Synchronous = "NORMAL") -> None:
+        self.path = path and path.expanduser().absolute()
+        self.address = f"sqlite:///{self.path}" if self.path else "memory://"
+        self.is_ephemeral = path is None
+        self.clock = SystemClock()
+        self._synchronous = synchronous
+        self._start_afresh()
+        forget_after_fork(self)
+
+    def _start_afresh(self) -> None:
+        self._idle: list[sqlite3.Connection] = []
+        self._writing = threading.RLock()
+        self._memory: sqlite3.Connection | None = None
+        self._doorbell: Doorbell = SocketDoorbell(self.path) if self.path else MemoryDoorbell()
+        self._locks = LockFolder(self.path)
+
+    def forget_connections(self) -> None:
+        """Start afresh in a forked child."""
+        # Closing an inherited connection would disturb the parent's: it is kept, unused, until the child ends.
+        self._inherited = (self._idle, self._memory)
+        self._start_afresh()
+
+    @contextmanager
+    def transaction(self) -> Iterator[SqliteTx]:
+        """Open a write transaction, waiting up to 30 s for other writers."""
+        with self._writing, self._connection() as connection:
+            self._begin(connection)
+            tx = SqliteTx(connection)
+            try:
+                yield tx
+                with mapped_errors():
+                    connection.execute("commit")
+            except BaseException:
+                _roll_back(connection)
+                raise
+        for role in tx.to_ring:
+            self._doorbell.ring(role)
+
+    @contextmanager
+    def reading(self) -> Iterator[SqliteTx]:
+        """Open a read transaction: one snapshot that waits for nobody."""
+        with self._connection() as connection:
+            with mapped_errors():
+                connection.execute("begin")
+            try:
+                yield SqliteTx(connection)
+            finally:
+                _roll_back(connection)
+
+    @contextmanager
+    def migrating(self) -> Iterator[SqliteTx]:
+        """Open the transaction of a migration; the writers' lock keeps other processes out."""
+        with self.transaction() as tx:
+            yield tx
+
+    def has_schema(self) -> bool:
+        """Tell whether a migration ever ran here, without creating the file."""
+        if self.path and not self.path.exists():
+            return False
+        with self.reading(), self._connection() as connection, mapped_errors():
+            found = connection.execute("select 1 from sqlite_master where name = 'migration'").fetchone()
+        return found is not None
+
+    def listen(self, role: Role) -> Listener:
+        """Bind a doorbell for this role."""
+        return self._doorbell.bind(role)
+
+    def hold_worker_lock(self, worker: int) -> WorkerLock:
+        """Lock this worker's file beside the store."""
+        return self._locks.hold(worker)
+
+    def dead_workers(self, tx: Tx, workers: Sequence[int]) -> list[int]:  # noqa: ARG002 - the lock is a file
+        """Return the workers whose file nobody has locked."""
+        return [worker for worker in workers if self._locks.is_free(worker)]
+
+    def vacuum(self) -> None:
+        """Move the write-ahead log into the file, so that it stays short."""
+        if self.path:
+            with self._connection() as connection, mapped_errors():
+                connection.execute("pragma wal_checkpoint(truncate)").fetchall()
+
+    def close(self) -> None:
+        """Close the idle connections; the file stays as it is."""
+        while self._idle:
+            self._idle.pop().close()
+        if self._memory:
+            self._memory.close()
+            self._memory = None
+
+    @contextmanager
+    def _connection(self) -> Iterator[sqlite3.Connection]:
+        if self.path is None:
+            with self._writing:
+                yield self._memory_connection()
+            return
+        connection = self._idle.pop() if self._idle else self._open(str(self.path))
+        try:
+            yield connection
+        finally:
+            self._idle.append(connection)
+
+    def _memory_connection(self) -> sqlite3.Connection:
+        if self._memory is None:
+            self._memory = self._open(":memory:")
+        return self._memory
+
+    def _open(self, name: str) -> sqlite3.Connection:
+        if self.path:
+            refuse_network_file_system(self.path)
+        with mapped_errors():
+            connection = sqlite3.connect(name, isolation_level=None, check_same_thread=False, timeout=0)
+            for pragma in (*_PRAGMAS, f"pragma synchronous = {self._synchronous}"):
+                connection.execute(pragma)
+            self._patiently(connection, "pragma journal_mode = wal")
+        return connection
+
+    def _begin(self, connection: sqlite3.Connection) -> None:
+        with mapped_errors():
+            self._patiently(connection, "begin immediate")
+
+    def _patiently(self, connection: sqlite3.Connection, statement: str) -> None:
+        deadline = time.monotonic() + _BUSY_DEADLINE_SECONDS
+        while True:
+            try:
+                connection.execute(statement)
+            except sqlite3.OperationalError as error:
+                if not is_busy(error):
+                    raise
+                if time.monotonic() > deadline:
+                    msg = f"{self.address} stayed locked for {_BUSY_DEADLINE_SECONDS:.0f} s; find who writes to it"
+                    raise StoreUnavailableError(msg) from error
+                time.sleep(random.uniform(*_NAP_SECONDS))  # noqa: S311 - spreads contenders, guards nothing
+            else:
+                return
+
+
+def _roll_back(connection: sqlite3.Connection) -> None:
+    if connection.in_transaction:
+        connection.execute("rollback")

@@ -1,0 +1,88 @@
+"""Running named statements on a sqlite3 connection: ours, or a caller's."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+import msgspec
+
+from lineshaft.engines.base import ConflictError, Dialect, Params, Role, Row, Statement
+from lineshaft.errors import StoreError, StoreUnavailableError
+
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder().decode
+
+
+class SqliteTx:
+    """An open transaction on a SQLite connection; it notes who has to be woken after its commit."""
+
+    dialect: Dialect = "sqlite"
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+        self.to_ring: set[Role] = set()
+
+    def run(self, statement: Statement, params: Params, rows: Sequence[Params] | None = None) -> list[Row]:
+        """Run a statement's parts in order; a part sees the first value of the one before as `:previous`."""
+        sql = statement.sqlite
+        bound = {k: _encode(v).decode() if isinstance(v, list | tuple) else v for k, v in params.items()}
+        if rows is not None:
+            bound["rows"] = _encode(rows).decode()
+        found: list[Row] = []
+        with mapped_errors():
+            for part in sql.parts:
+                cursor = self._connection.execute(part, bound)
+                if cursor.description is not None:
+                    found = cursor.fetchall()
+                    bound["previous"] = found[0][0] if found else None
+        self.to_ring.update(sql.rings)
+        if not sql.is_json:
+            return found
+        return [tuple(row) for row in _decode(found[0][0] or "[]")]
+
+    def run_script(self, text: str) -> None:
+        """Run a migration's statements one by one, so that they stay inside the transaction."""
+        statement = ""
+        with mapped_errors():
+            for line in text.splitlines(keepends=True):
+                statement += line
+                if sqlite3.complete_statement(statement):
+                    self._connection.execute(statement)
+                    statement = ""
+
+
+@contextmanager
+def mapped_errors() -> Iterator[None]:
+    """Turn the driver's errors into the store's."""
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        if is_busy(error):
+            msg = "the SQLite store is busy: another connection is writing; try again"
+            raise ConflictError(msg) from error
+        raise StoreUnavailableError(_explain(error)) from error
+    except sqlite3.Error as error:
+        msg = f"the SQLite store refused the operation: {error}"
+        raise StoreError(msg) from error
+
+
+def is_busy(error: sqlite3.OperationalError) -> bool:
+    """Tell whether the database was locked by somebody else."""
+    return (error.sqlite_errorcode & 0xFF) in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+
+
+_ADVICE: dict[int, str] = {
+    sqlite3.SQLITE_FULL: "the disk that holds the SQLite store is full; make room and it goes on by itself",
+    sqlite3.SQLITE_READONLY: "the SQLite store is read-only; check the permissions of the file and its folder",
+    sqlite3.SQLITE_CANTOPEN: "the SQLite store cannot be opened; check that its folder exists and may be written",
+    sqlite3.SQLITE_IOERR: "the disk that holds the SQLite store failed; check it, then restart",
+}
+
+
+def _explain(error: sqlite3.OperationalError) -> str:
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    return f"{_ADVICE.get(code, 'the SQLite store refused the operation')} ({error})"
+
+

@@ -1,0 +1,148 @@
+"""One typed event per transition; logs, metrics and users' hooks subscribe to them.
+
+Events are told after the store has committed, in the process that made the move, best effort.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, ClassVar, Final
+
+from lineshaft.errors import ConfigError
+
+_log = logging.getLogger("lineshaft.events")
+
+
+@dataclass(frozen=True, slots=True)
+class JobEvent:
+    """Something that happened to a job; `at` is aware UTC, `attempt` counts from 1 (0: not started yet)."""
+
+    kind: ClassVar[str]
+    job_id: str
+    name: str
+    queue: str
+    attempt: int
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class JobEnqueued(JobEvent):
+    """A job was stored by this process."""
+
+    kind = "enqueued"
+
+
+@dataclass(frozen=True, slots=True)
+class JobStarted(JobEvent):
+    """A worker claimed the job and is about to run it."""
+
+    kind = "started"
+
+
+@dataclass(frozen=True, slots=True)
+class JobCompleted(JobEvent):
+    """The function returned and the result is stored."""
+
+    kind = "completed"
+
+
+@dataclass(frozen=True, slots=True)
+class JobRetrying(JobEvent):
+    """An attempt failed; `error` is its message and another attempt follows."""
+
+    kind = "retrying"
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class JobSnoozed(JobEvent):
+    """The job put itself back for later."""
+
+    kind = "snoozed"
+
+
+@dataclass(frozen=True, slots=True)
+class JobReleased(JobEvent):
+    """The worker gave the job back without counting an attempt."""
+
+    kind = "released"
+
+
+@dataclass(frozen=True, slots=True)
+class JobDead(JobEvent):
+    """The job became a dead letter; `reason` as in `Job.reason`, `error` the last attempt's message."""
+
+    kind = "dead"
+    reason: str
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class JobCancelled(JobEvent):
+    """The job was cancelled."""
+
+    kind = "cancelled"
+
+
+@dataclass(frozen=True, slots=True)
+class JobExpired(JobEvent):
+    """The job's deadline passed before it started."""
+
+    kind = "expired"
+
+
+@dataclass(frozen=True, slots=True)
+class JobRescued(JobEvent):
+    """The job's worker is gone and the job was put back."""
+
+    kind = "rescued"
+
+
+KINDS: Final[dict[str, type[JobEvent]]] = {
+    event.kind: event
+    for event in (
+        JobEnqueued,
+        JobStarted,
+        JobCompleted,
+        JobRetrying,
+        JobSnoozed,
+        JobReleased,
+        JobDead,
+        JobCancelled,
+        JobExpired,
+        JobRescued,
+    )
+}
+
+Handler = Callable[[JobEvent], Any]
+
+
+class Subscribers:
+    """Who wants to hear of which events. Telling nobody costs one dictionary look-up."""
+
+    def __init__(self) -> None:
+        self._handlers: dict[str, list[Handler]] = {}
+
+    def add(self, kinds: tuple[str, ...], handler: Handler) -> None:
+        """Have `handler(event)` called for these kinds; raises `ConfigError` for a kind that does not exist."""
+        unknown = sorted(set(kinds) - KINDS.keys())
+        if unknown or not kinds:
+            msg = f"app.on takes event names out of {', '.join(KINDS)}; got {', '.join(unknown) or 'none'}"
+            raise ConfigError(msg)
+        for kind in kinds:
+            self._handlers.setdefault(kind, []).append(handler)
+
+    def want(self, kind: str) -> bool:
+        """Tell whether anybody listens, so that nobody builds an event in vain."""
+        return kind in self._handlers
+
+    def tell(self, event: JobEvent) -> None:
+        """Call the handlers one after the other; one that raises is logged and harms nobody else."""
+        for handler in self._handlers.get(event.kind, ()):
+            try:
+                handler(event)
+            except Exception:
+                _log.exception("a handler of %r events failed: %r", event.kind, handler)

@@ -1,0 +1,53 @@
+-- name: claim_jobs
+-- "= any(array(subselect))" cannot be turned into a join, whatever the statistics say (docs/decisions/0001).
+update lineshaft.job
+   set worker = %(worker)s, claim = claim + 1, attempt = attempt + 1, started_at = %(now)s, progress = null
+ where ctid = any(array(
+    select ctid from lineshaft.job
+     where stage = 1 and queue = %(queue)s and worker is null
+       and not exists (select from lineshaft.queue where name = %(queue)s and paused_at is not null)
+     order by rank, run_at, id limit %(limit)s
+       for update skip locked))
+returning id::text, claim, worker, attempt, attempts_before, losses, deadline, created_at, unknown_since, null,
+          name, args, rank, run_at, is_isolated, cancel_requested, max_attempts, queue, tenant, tags, meta, options,
+          context;
+
+-- name: promote_due
+with promoted as (
+    update lineshaft.job set stage = 1 where ctid = any(array(
+        select ctid from lineshaft.job where stage in (0, 2) and run_at <= %(now)s
+         order by run_at limit %(limit)s for update skip locked))
+    returning queue
+)
+select count(*),
+       (select count(pg_notify('lineshaft_worker', queue)) from (select distinct queue from promoted) as woken
+         where exists (select from lineshaft.worker where is_idle))
+  from promoted;
+
+-- name: next_due
+select min(run_at) from lineshaft.job where stage in (0, 2);
+
+-- name: expire_overdue
+with gone as (
+    delete from lineshaft.job where ctid = any(array(
+        select ctid from lineshaft.job
+         where deadline <= %(now)s and deadline is not null and worker is null and attempt = attempts_before
+         order by deadline limit %(limit)s for update skip locked))
+    returning *
+), kept as (
+    insert into lineshaft.history (
+        id, queue, name, rank, run_at, stage, created_at, started_at, worker, claim, attempt, attempts_before,
+        max_attempts, losses, deadline, tenant, tags, meta, options, context, args, progress, errors, reason, result,
+        finished_at, expires_at)
+    select id, queue, name, rank, run_at, 14, created_at, started_at, worker, claim, attempt, attempts_before,
+           max_attempts, losses, deadline, tenant, tags, meta, options, context, args, progress, errors, null, null,
+           %(now)s, %(expires_at)s
+      from gone
+)
+select count(*),
+       (select count(pg_notify('lineshaft_waiter', '')) from (select 1 from gone where is_awaited limit 1) as awaited)
+  from gone;
+
+-- name: cancel_requests
+select id::text, claim from lineshaft.job
+ where id = any(%(ids)s::uuid[]) and cancel_requested and worker = %(worker)s;

@@ -1,0 +1,71 @@
+"""Taking jobs for a worker, and letting due ones in."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from operator import itemgetter
+from typing import Final, NamedTuple
+
+from lineshaft.engines.base import Row, Tx
+from lineshaft.store.queries import Statements
+from lineshaft.transitions import Held
+
+SQL: Final = Statements("claim")
+
+_HELD: Final = len(Held._fields)
+_by_place: Final = itemgetter(_HELD + 2, _HELD + 3, 0)
+_CHUNK: Final = 1_000
+
+
+class Claimed(NamedTuple):
+    """A job that this worker has just taken."""
+
+    held: Held
+    name: str
+    args: str
+    rank: int
+    run_at: int
+    is_isolated: bool
+    cancel_requested: bool
+    max_attempts: int
+    queue: str
+    tenant: str | None
+    tags: str | None
+    meta: str | None
+    options: str | None
+    context: str | None
+
+
+def claim_jobs(tx: Tx, *, queue: str, limit: int, worker: int, now: int) -> list[Claimed]:
+    """Take up to `limit` jobs of a queue for a worker, in order of priority, then time, then id.
+
+    A paused queue gives none. Jobs that somebody else is taking at this moment are passed over.
+    """
+    found = tx.run(SQL.claim_jobs, {"queue": queue, "limit": limit, "worker": worker, "now": now})
+    found.sort(key=_by_place)
+    return [_claimed(row) for row in found]
+
+
+def _claimed(row: Row) -> Claimed:
+    return Claimed(Held._make(row[:_HELD]), *row[_HELD:])
+
+
+def promote_due(tx: Tx, now: int) -> int:
+    """Let jobs whose time has come into their queues, at most 1,000 at once, and return how many."""
+    return int(tx.run(SQL.promote_due, {"now": now, "limit": _CHUNK})[0][0])
+
+
+def next_due(tx: Tx) -> int | None:
+    """Return when the next job falls due."""
+    instant: int | None = tx.run(SQL.next_due, {})[0][0]
+    return instant
+
+
+def expire_overdue(tx: Tx, *, now: int, expires_at: int) -> int:
+    """End waiting jobs whose deadline passed before they started, at most 1,000 at once, and return how many."""
+    return int(tx.run(SQL.expire_overdue, {"now": now, "expires_at": expires_at, "limit": _CHUNK})[0][0])
+
+
+def cancel_requests(tx: Tx, *, worker: int, ids: Sequence[str]) -> set[tuple[str, int]]:
+    """Return (id, claim) of those running jobs of a worker that were asked to stop."""
+    return {(row[0], row[1]) for row in tx.run(SQL.cancel_requests, {"worker": worker, "ids": list(ids)})}

@@ -1,0 +1,81 @@
+-- name: cancel_waiting
+with gone as (
+    delete from lineshaft.job where id = any(%(ids)s::uuid[]) and worker is null returning *
+), kept as (
+    insert into lineshaft.history (
+        id, queue, name, rank, run_at, stage, created_at, started_at, worker, claim, attempt, attempts_before,
+        max_attempts, losses, deadline, tenant, tags, meta, options, context, args, progress, errors, reason, result,
+        finished_at, expires_at)
+    select id, queue, name, rank, run_at, 12, created_at, started_at, worker, claim, attempt, attempts_before,
+           max_attempts, losses, deadline, tenant, tags, meta, options, context, args, progress, errors, null, null,
+           %(now)s, %(expires_at)s
+      from gone
+), told as (
+    select count(pg_notify('lineshaft_waiter', '')) as told
+      from (select 1 from gone where is_awaited limit 1) as awaited
+)
+select gone.id::text from gone, told;
+
+-- name: request_cancel
+with asked as (
+    update lineshaft.job set cancel_requested = true
+     where id = any(%(ids)s::uuid[]) and worker is not null
+    returning id
+), told as (
+    select count(pg_notify('lineshaft_worker', '')) as told from (select 1 from asked limit 1) as any_asked
+)
+select asked.id::text from asked, told;
+
+-- name: revive_jobs
+-- The claim number goes on: a late finish of the job's former life stays fenced out.
+with gone as (
+    delete from lineshaft.history where id = any(%(ids)s::uuid[]) and stage in (11, 12, 14) returning *
+), back as (
+    insert into lineshaft.job (id, queue, name, rank, run_at, stage, created_at, started_at, claim, attempt,
+                               attempts_before, max_attempts, tenant, tags, meta, options, context, args, errors)
+    select id, queue, name, rank, %(now)s, 1, created_at, started_at, claim, attempt, attempt,
+           attempt + max_attempts - attempts_before, tenant, tags, meta, options, context, args, errors
+      from gone
+    returning queue
+)
+select count(*),
+       (select count(pg_notify('lineshaft_worker', queue)) from (select distinct queue from back) as woken)
+  from back;
+
+-- name: reschedule_job
+with moved as (
+    update lineshaft.job set stage = %(stage)s, run_at = %(run_at)s
+     where id = %(id)s::uuid and worker is null returning queue
+)
+select count(*), (select count(pg_notify('lineshaft_worker', queue)) from moved) from moved;
+
+-- name: delete_jobs
+with live as (
+    delete from lineshaft.job where id = any(%(ids)s::uuid[]) and worker is null returning id
+), finished as (
+    delete from lineshaft.history where id = any(%(ids)s::uuid[]) returning id
+), logs as (
+    delete from lineshaft.job_log where job in (select id from live union all select id from finished)
+)
+select (select count(*) from live) + (select count(*) from finished);
+
+-- name: purge_queue
+with gone as (
+    delete from lineshaft.job where ctid = any(array(
+        select ctid from lineshaft.job where queue = %(queue)s and worker is null limit %(limit)s
+           for update skip locked))
+    returning id
+)
+select count(*) from gone;
+
+-- name: set_paused
+with changed as (
+    insert into lineshaft.queue (name, paused_at) values (%(queue)s, %(paused_at)s)
+        on conflict (name) do update set paused_at = excluded.paused_at
+    returning name
+)
+select count(pg_notify('lineshaft_worker', name)) from changed;
+
+-- name: set_max_depth
+insert into lineshaft.queue (name, max_depth) values (%(queue)s, %(max_depth)s)
+    on conflict (name) do update set max_depth = excluded.max_depth;

@@ -1,0 +1,58 @@
+"""What a person does to jobs and queues: cancel, retry, reschedule, delete, pause, limit, purge."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from lineshaft.engines.base import Tx
+from lineshaft.store.queries import Statements
+from lineshaft.transitions import Stage
+
+SQL: Final = Statements("control")
+
+_CHUNK: Final = 1_000
+
+
+def cancel_jobs(tx: Tx, ids: Sequence[str], *, now: int, expires_at: int) -> tuple[set[str], set[str]]:
+    """Cancel jobs: (those cancelled at once because nobody held them, those running that were asked to stop)."""
+    cancelled = {row[0] for row in tx.run(SQL.cancel_waiting, {"ids": list(ids), "now": now, "expires_at": expires_at})}
+    rest = [one for one in ids if one not in cancelled]
+    asked = {row[0] for row in tx.run(SQL.request_cancel, {"ids": rest})} if rest else set()
+    return cancelled, asked
+
+
+def revive_jobs(tx: Tx, ids: Sequence[str], *, now: int) -> int:
+    """Have dead, cancelled and expired jobs tried again with a fresh budget, and return how many."""
+    return int(tx.run(SQL.revive_jobs, {"ids": list(ids), "now": now})[0][0])
+
+
+def reschedule_job(tx: Tx, job_id: str, *, run_at: int, now: int) -> bool:
+    """Give a waiting job another time; False when it is not waiting."""
+    stage = Stage.SCHEDULED if run_at > now else Stage.READY
+    return bool(tx.run(SQL.reschedule_job, {"id": job_id, "run_at": run_at, "stage": int(stage)})[0][0])
+
+
+def delete_jobs(tx: Tx, ids: Sequence[str]) -> int:
+    """Delete jobs that are not running, with their logs, and return how many."""
+    return int(tx.run(SQL.delete_jobs, {"ids": list(ids)})[0][0])
+
+
+def purge_queue(tx: Tx, queue: str) -> int:
+    """Delete up to 1,000 of a queue's waiting jobs and return how many."""
+    return int(tx.run(SQL.purge_queue, {"queue": queue, "limit": _CHUNK})[0][0])
+
+
+def pause_queue(tx: Tx, queue: str, *, now: int) -> None:
+    """Let workers take no more of this queue."""
+    tx.run(SQL.set_paused, {"queue": queue, "paused_at": now})
+
+
+def resume_queue(tx: Tx, queue: str) -> None:
+    """Let workers take this queue's jobs again."""
+    tx.run(SQL.set_paused, {"queue": queue, "paused_at": None})
+
+
+def limit_queue(tx: Tx, queue: str, max_depth: int | None) -> None:
+    """Let a queue hold at most this many waiting jobs; None takes the limit away."""
+    tx.run(SQL.set_max_depth, {"queue": queue, "max_depth": max_depth})

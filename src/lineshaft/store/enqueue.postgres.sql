@@ -1,0 +1,45 @@
+-- name: insert_jobs
+-- Nothing is stored when a queue has a depth limit and the caller has not checked it under the queue's lock.
+-- NOTIFY takes a lock of the whole server at commit, so it is sent only while some worker sleeps.
+with incoming as materialized (
+    select * from json_to_recordset(%(rows)s::json) as r (
+        id uuid, queue text, name text, rank smallint, run_at bigint, stage smallint, created_at bigint,
+        max_attempts integer, deadline bigint, tenant text, tags text, meta text, options text, context text,
+        args text)
+), inserted as (
+    insert into lineshaft.job (id, queue, name, rank, run_at, stage, created_at, max_attempts, deadline,
+                               tenant, tags, meta, options, context, args)
+    select id, queue, name, rank, run_at, stage, created_at, max_attempts, deadline,
+           tenant, tags, meta, options, context, args
+      from incoming
+     where %(is_checked)s::boolean
+        or not exists (select from lineshaft.queue q
+                        where q.max_depth is not null and q.name in (select i.queue from incoming i))
+        on conflict (id) do nothing
+    returning queue
+)
+select count(*),
+       (select count(pg_notify('lineshaft_worker', queue)) from (select distinct queue from inserted) as woken
+         where exists (select from lineshaft.worker where is_idle))
+  from inserted;
+
+-- name: drop_finished_resends
+-- The insert has waited for whoever held these ids, so what the first send led to is visible by now: a job that
+-- was stored, run and moved to the history meanwhile must not run again.
+delete from lineshaft.job
+ where id = any(%(ids)s::uuid[]) and claim = 0
+   and id in (select h.id from lineshaft.history h where h.id = any(%(ids)s::uuid[]))
+returning id::text;
+
+-- name: lock_limited_queues
+select name, max_depth from lineshaft.queue
+ where max_depth is not null and name = any(%(queues)s::text[]) order by name for update;
+
+-- name: count_waiting
+select count(*) from (
+    select 1 from lineshaft.job where queue = %(queue)s and worker is null limit %(limit)s) as waiting;
+
+-- name: existing_ids
+select id::text from lineshaft.job where id = any(%(ids)s::uuid[])
+union
+select id::text from lineshaft.history where id = any(%(ids)s::uuid[]);

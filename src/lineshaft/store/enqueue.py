@@ -1,0 +1,69 @@
+"""Storing new jobs: all of them or none."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Final, TypedDict
+
+from lineshaft.engines.base import Tx
+from lineshaft.errors import QueueFull
+from lineshaft.store.queries import Statements
+
+SQL: Final = Statements("enqueue")
+
+
+class NewRow(TypedDict):
+    """A job about to be stored; times are microseconds since the epoch, the rest as the schema says."""
+
+    id: str
+    queue: str
+    name: str
+    rank: int
+    run_at: int
+    stage: int
+    created_at: int
+    max_attempts: int
+    deadline: int | None
+    tenant: str | None
+    tags: str | None
+    meta: str | None
+    options: str | None
+    context: str | None
+    args: str
+
+
+def insert_jobs(tx: Tx, rows: Sequence[NewRow], *, is_resend: bool = False) -> None:
+    """Store the jobs.
+
+    `is_resend` says that these very jobs were sent before and the answer was lost: those that are stored already,
+    finished ones included, stay as they are. Raises `QueueFull` when a queue has reached its `max_depth`; nothing
+    is stored then.
+    """
+    inserted = tx.run(SQL.insert_jobs, {"is_checked": False}, rows)[0][0]
+    if inserted < len(rows):
+        _insert_missing(tx, rows)
+    if is_resend:
+        tx.run(SQL.drop_finished_resends, {"ids": [row["id"] for row in rows]})
+
+
+def _insert_missing(tx: Tx, rows: Sequence[NewRow]) -> None:
+    limits = dict(tx.run(SQL.lock_limited_queues, {"queues": sorted({row["queue"] for row in rows})}))
+    if not limits:
+        return  # the missing ones were stored by the first send
+    known = {row[0] for row in tx.run(SQL.existing_ids, {"ids": [row["id"] for row in rows]})}
+    new = [row for row in rows if row["id"] not in known]
+    _check_depths(tx, Counter(row["queue"] for row in new), limits)
+    if new:
+        tx.run(SQL.insert_jobs, {"is_checked": True}, new)
+
+
+def _check_depths(tx: Tx, wanted: Counter[str], limits: dict[str, int]) -> None:
+    for queue, limit in limits.items():
+        waiting = tx.run(SQL.count_waiting, {"queue": queue, "limit": limit})[0][0]
+        if waiting + wanted[queue] > limit:
+            msg = (
+                f"queue {queue!r} holds {waiting} of at most {limit} waiting jobs and cannot take {wanted[queue]} more; "
+                "nothing was stored: enqueue later, or raise max_depth"
+            )
+            raise QueueFull(msg)

@@ -1,0 +1,106 @@
+-- name: get_job
+select id::text, queue, name, rank, run_at, stage, created_at, started_at, worker, claim, attempt, max_attempts, deadline,
+       cancel_requested, tenant, tags, meta, args, progress, errors, null::text, null::text, null::bigint
+  from lineshaft.job where id = %(id)s::uuid
+union all
+select id::text, queue, name, rank, run_at, stage, created_at, started_at, worker, claim, attempt, max_attempts, deadline,
+       false, tenant, tags, meta, args, progress, errors, reason, result, finished_at
+  from lineshaft.history where id = %(id)s::uuid;
+
+-- name: list_live
+select id::text, queue, name, rank, run_at, stage, created_at, started_at, worker, claim, attempt, max_attempts, deadline,
+       cancel_requested, tenant, tags, meta, args, progress, errors, null::text, null::text, null::bigint
+  from lineshaft.job where true
+   and (%(cursor)s::uuid is null or id < %(cursor)s::uuid)
+   and (%(stages)s::smallint[] is null or stage = any(%(stages)s::smallint[]))
+   and (%(is_held)s::boolean is null or (worker is not null) = %(is_held)s::boolean)
+   and (%(is_cancelling)s::boolean is null or cancel_requested = %(is_cancelling)s::boolean)
+   and (%(queue)s::text is null or queue = %(queue)s) and (%(name)s::text is null or name = %(name)s)
+   and (%(tenant)s::text is null or tenant = %(tenant)s) and (%(since)s::bigint is null or created_at >= %(since)s)
+   and (%(tag)s::text is null or tags::jsonb ? %(tag)s)
+   and (%(search)s::text is null
+        or strpos(lower(concat(name, ' ', args, ' ', errors)), lower(%(search)s)) > 0)
+ order by id desc limit %(limit)s;
+
+-- name: count_live
+select count(*) from lineshaft.job where true
+   and (%(cursor)s::uuid is null or id < %(cursor)s::uuid)
+   and (%(stages)s::smallint[] is null or stage = any(%(stages)s::smallint[]))
+   and (%(is_held)s::boolean is null or (worker is not null) = %(is_held)s::boolean)
+   and (%(is_cancelling)s::boolean is null or cancel_requested = %(is_cancelling)s::boolean)
+   and (%(queue)s::text is null or queue = %(queue)s) and (%(name)s::text is null or name = %(name)s)
+   and (%(tenant)s::text is null or tenant = %(tenant)s) and (%(since)s::bigint is null or created_at >= %(since)s)
+   and (%(tag)s::text is null or tags::jsonb ? %(tag)s)
+   and (%(search)s::text is null
+        or strpos(lower(concat(name, ' ', args, ' ', errors)), lower(%(search)s)) > 0);
+
+-- name: list_unsuccessful
+select id::text, queue, name, rank, run_at, stage, created_at, started_at, worker, claim, attempt, max_attempts, deadline,
+       false, tenant, tags, meta, args, progress, errors, reason, result, finished_at
+  from lineshaft.history where stage > 10
+   and (%(cursor)s::uuid is null or id < %(cursor)s::uuid)
+   and (%(stages)s::smallint[] is null or stage = any(%(stages)s::smallint[]))
+   and (%(queue)s::text is null or queue = %(queue)s) and (%(name)s::text is null or name = %(name)s)
+   and (%(tenant)s::text is null or tenant = %(tenant)s) and (%(since)s::bigint is null or created_at >= %(since)s)
+   and (%(tag)s::text is null or tags::jsonb ? %(tag)s)
+   and (%(search)s::text is null
+        or strpos(lower(concat(name, ' ', args, ' ', errors)), lower(%(search)s)) > 0)
+ order by id desc limit %(limit)s;
+
+-- name: count_unsuccessful
+select count(*) from lineshaft.history where stage > 10
+   and (%(cursor)s::uuid is null or id < %(cursor)s::uuid)
+   and (%(stages)s::smallint[] is null or stage = any(%(stages)s::smallint[]))
+   and (%(queue)s::text is null or queue = %(queue)s) and (%(name)s::text is null or name = %(name)s)
+   and (%(tenant)s::text is null or tenant = %(tenant)s) and (%(since)s::bigint is null or created_at >= %(since)s)
+   and (%(tag)s::text is null or tags::jsonb ? %(tag)s)
+   and (%(search)s::text is null
+        or strpos(lower(concat(name, ' ', args, ' ', errors)), lower(%(search)s)) > 0);
+
+-- name: list_completed
+select id::text, queue, name, rank, run_at, stage, created_at, started_at, worker, claim, attempt, max_attempts, deadline,
+       false, tenant, tags, meta, args, progress, errors, reason, result, finished_at
+  from lineshaft.history where stage = 10
+   and (%(cursor)s::uuid is null or id < %(cursor)s::uuid)
+   and (%(stages)s::smallint[] is null or stage = any(%(stages)s::smallint[]))
+   and (%(queue)s::text is null or queue = %(queue)s) and (%(name)s::text is null or name = %(name)s)
+   and (%(tenant)s::text is null or tenant = %(tenant)s) and (%(since)s::bigint is null or created_at >= %(since)s)
+   and (%(tag)s::text is null or tags::jsonb ? %(tag)s)
+   and (%(search)s::text is null
+        or strpos(lower(concat(name, ' ', args, ' ', errors)), lower(%(search)s)) > 0)
+ order by id desc limit %(limit)s;
+
+-- name: count_completed
+select count(*) from lineshaft.history where stage = 10
+   and (%(cursor)s::uuid is null or id < %(cursor)s::uuid)
+   and (%(stages)s::smallint[] is null or stage = any(%(stages)s::smallint[]))
+   and (%(queue)s::text is null or queue = %(queue)s) and (%(name)s::text is null or name = %(name)s)
+   and (%(tenant)s::text is null or tenant = %(tenant)s) and (%(since)s::bigint is null or created_at >= %(since)s)
+   and (%(tag)s::text is null or tags::jsonb ? %(tag)s)
+   and (%(search)s::text is null
+        or strpos(lower(concat(name, ' ', args, ' ', errors)), lower(%(search)s)) > 0);
+
+-- name: mark_awaited
+with marked as (
+    update lineshaft.job set is_awaited = true where id = any(%(ids)s::uuid[]) returning id
+)
+select id::text from marked;
+
+-- name: still_unfinished
+select id::text from lineshaft.job where id = any(%(ids)s::uuid[]);
+
+-- name: get_logs
+select attempt, lines from lineshaft.job_log where job = %(id)s::uuid order by claim;
+
+-- name: list_workers
+select id, host, pid, version, queues, tasks, started_at, heartbeat_at, is_idle, is_draining
+  from lineshaft.worker order by id;
+
+-- name: list_queues
+select name, paused_at, max_depth from lineshaft.queue order by name;
+
+-- name: count_by_queue
+select queue, stage, worker is not null, count(*) from lineshaft.job group by 1, 2, 3;
+
+-- name: running_by_worker
+select worker, count(*) from lineshaft.job where worker is not null group by worker;

@@ -1,0 +1,79 @@
+"""Creating and upgrading the schema by numbered SQL files."""
+
+from __future__ import annotations
+
+import re
+from importlib import resources
+from typing import Final, NamedTuple
+
+from lineshaft.engines.base import Dialect, Engine, MigrationTx, Tx
+from lineshaft.errors import SchemaError
+from lineshaft.store.queries import Statements
+
+SQL: Final = Statements("migrate")
+
+_FILE: Final = re.compile(r"(\d{4})_(\w+)\.(sqlite|postgres)\.sql")
+
+
+class Migration(NamedTuple):
+    """One numbered step of the schema."""
+
+    number: int
+    name: str
+    text: str
+
+
+def migrations(dialect: Dialect) -> list[Migration]:
+    """Return the migrations of a dialect, in order."""
+    found = []
+    for file in resources.files("lineshaft.store.migrations").iterdir():
+        match = _FILE.fullmatch(file.name)
+        if match and match[3] == dialect:
+            found.append(Migration(int(match[1]), match[2], file.read_text("utf-8")))
+    return sorted(found)
+
+
+def newest(dialect: Dialect) -> int:
+    """Return the number of the newest migration that this code knows."""
+    return migrations(dialect)[-1].number
+
+
+def version(engine: Engine) -> int:
+    """Return the number of the last migration that the store has had; 0 when it has no schema."""
+    return engine.read(_version) if engine.has_schema() else 0
+
+
+def migrate(engine: Engine) -> list[Migration]:
+    """Bring the store's schema up to this code's and return what was applied.
+
+    Safe when several processes do it at once. Raises `SchemaError` when the store is newer than the code.
+    """
+    with engine.migrating() as tx:
+        _create_ledger(tx)
+        done = _version(tx)
+        refuse_newer(engine, done)
+        pending = [one for one in migrations(tx.dialect) if one.number > done]
+        for one in pending:
+            tx.run_script(one.text)
+            tx.run(SQL.record_migration, {"number": one.number, "name": one.name, "now": engine.clock.now()})
+    return pending
+
+
+def refuse_newer(engine: Engine, done: int) -> None:
+    """Raise `SchemaError` when the store's schema is newer than this code."""
+    known = newest(engine.dialect)
+    if done > known:
+        msg = (
+            f"the store {engine.address} has schema {done}, this version of Lineshaft knows up to {known}; "
+            "upgrade Lineshaft here, or restore a backup that this version wrote"
+        )
+        raise SchemaError(msg)
+
+
+def _create_ledger(tx: MigrationTx) -> None:
+    for part in (SQL.create_ledger.sqlite if tx.dialect == "sqlite" else SQL.create_ledger.postgres).parts:
+        tx.run_script(part + ";")
+
+
+def _version(tx: Tx) -> int:
+    return int(tx.run(SQL.schema_version, {})[0][0])

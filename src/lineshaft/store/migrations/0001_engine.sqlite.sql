@@ -1,0 +1,71 @@
+-- One table: what is not finished stands in the small partial indexes, what is finished in none but the ids'
+-- (docs/architecture.md, "Storage"). No column that a claim writes stands in an index or an index predicate.
+create table job (
+    seq integer primary key autoincrement,   -- never used twice, also after pruning
+    id text not null,
+    queue text not null,
+    name text not null,
+    rank integer not null,                   -- minus the priority, so that the index runs upward
+    run_at integer not null,                 -- instants are microseconds since the epoch
+    stage integer not null,                  -- transitions.Stage: 0 scheduled, 1 ready, 2 retrying, from 10 finished
+    created_at integer not null,
+    started_at integer,
+    worker integer,                          -- not null and stage 1: a worker holds the job
+    claim integer not null default 0,
+    attempt integer not null default 0,
+    attempts_before integer not null default 0,
+    max_attempts integer not null,
+    losses integer not null default 0,
+    is_isolated integer not null default 0,
+    cancel_requested integer not null default 0,
+    deadline integer,
+    unknown_since integer,
+    tenant text,
+    tags text,                               -- JSON array of texts
+    meta text,                               -- JSON object
+    options text,                            -- JSON object: what .options() was given
+    context text,                            -- JSON object: carried context
+    args text not null,                      -- JSON
+    progress text,                           -- JSON array: fraction, message, at
+    errors text,                             -- one JSON object a line, one line a failed attempt
+    reason text,
+    result text,
+    finished_at integer,
+    expires_at integer
+);
+create unique index job_id on job (id);
+create index job_ready on job (queue, rank, run_at, id) where stage = 1;
+create index job_due on job (run_at) where stage in (0, 2);
+create index job_deadline on job (deadline) where deadline is not null and stage < 10;
+create index job_live on job (id) where stage < 10;
+create index job_unsuccessful on job (id) where stage > 10;
+
+create table queue (
+    name text primary key,
+    paused_at integer,
+    max_depth integer
+) without rowid;
+
+create table worker (
+    id integer primary key autoincrement,    -- never used twice: it is half of the fence
+    host text not null,
+    pid integer not null,
+    version text not null,
+    queues text not null,                    -- JSON object: queue to concurrency
+    tasks text not null,                     -- JSON array of task names
+    started_at integer not null,
+    heartbeat_at integer not null,
+    server text not null,
+    is_idle integer not null default 0,
+    is_draining integer not null default 0
+);
+
+create table job_log (
+    job text not null,
+    claim integer not null,
+    attempt integer not null,
+    lines text not null,
+    written_at integer not null,
+    primary key (job, claim)
+) without rowid;
+create index job_log_written on job_log (written_at);

@@ -1,0 +1,40 @@
+-- name: register_worker
+insert into lineshaft.worker (host, pid, version, queues, tasks, started_at, heartbeat_at, server)
+values (%(host)s, %(pid)s, %(version)s, %(queues)s, %(tasks)s, %(now)s, %(now)s, %(server)s)
+returning id;
+
+-- name: beat
+with beaten as (
+    update lineshaft.worker set heartbeat_at = %(now)s, server = %(server)s where id = %(worker)s returning id
+)
+select count(*) from beaten;
+
+-- name: set_idle
+update lineshaft.worker set is_idle = %(is_idle)s where id = %(worker)s;
+
+-- name: set_draining
+update lineshaft.worker set is_draining = true where id = %(worker)s;
+
+-- name: suspects
+-- A free lock proves death after :silence, but only on the server start on which the lock was taken: a restart
+-- frees every lock at once. The time in which the server was down does not count against a lease.
+select id,
+       greatest(heartbeat_at, (extract(epoch from pg_postmaster_start_time()) * 1000000)::bigint)
+           <= %(now)s - %(lease)s, host, pid
+  from lineshaft.worker
+ where heartbeat_at <= %(now)s - %(silence)s and id <> %(worker)s
+   and (server = pg_postmaster_start_time()::text
+        or greatest(heartbeat_at, (extract(epoch from pg_postmaster_start_time()) * 1000000)::bigint)
+           <= %(now)s - %(lease)s);
+
+-- name: held_by
+select id::text, claim, worker, attempt, attempts_before, losses, deadline, created_at, unknown_since, null, is_isolated,
+       max_attempts, cancel_requested, queue, name
+  from lineshaft.job where worker = %(worker)s limit %(limit)s;
+
+-- name: remove_worker
+with gone as (delete from lineshaft.worker where id = %(worker)s returning id)
+select count(*) from gone;
+
+-- name: ensure_history
+select lineshaft.ensure_history(%(now)s, %(days)s);

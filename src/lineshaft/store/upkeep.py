@@ -1,0 +1,95 @@
+"""Workers' rows, heartbeats, and what is needed to rescue the jobs of one that is gone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final, NamedTuple
+
+import msgspec
+
+from lineshaft.engines.base import Tx
+from lineshaft.store.queries import Statements
+from lineshaft.transitions import Held
+
+SQL: Final = Statements("upkeep")
+
+_HELD: Final = len(Held._fields)
+_CHUNK: Final = 250
+_HISTORY_DAYS: Final = 40
+
+
+class Suspect(NamedTuple):
+    """A worker whose heartbeat is old."""
+
+    id: int
+    is_lease_over: bool
+    """Whether its heartbeat is older than the lease, so that it is dead whatever its lock says."""
+    host: str
+    pid: int
+
+
+class Orphan(NamedTuple):
+    """A job held by a worker that is gone."""
+
+    held: Held
+    is_isolated: bool
+    max_attempts: int
+    cancel_requested: bool
+    queue: str
+    name: str
+
+
+def register_worker(  # noqa: PLR0913 - a worker's row has these columns
+    tx: Tx, *, host: str, pid: int, version: str, queues: Mapping[str, int], tasks: Sequence[str], now: int
+) -> int:
+    """Store a new incarnation of a worker and return its id, which is never used twice."""
+    params = {
+        "host": host,
+        "pid": pid,
+        "version": version,
+        "queues": msgspec.json.encode(dict(queues)).decode(),
+        "tasks": msgspec.json.encode(list(tasks)).decode(),
+        "server": "",
+        "now": now,
+    }
+    return int(tx.run(SQL.register_worker, params)[0][0])
+
+
+def beat(tx: Tx, *, worker: int, server: str, now: int) -> bool:
+    """Renew a worker's lease; False when it was declared dead meanwhile."""
+    return bool(tx.run(SQL.beat, {"worker": worker, "server": server, "now": now})[0][0])
+
+
+def set_idle(tx: Tx, *, worker: int, is_idle: bool) -> None:
+    """Say whether the worker sleeps, and so has to be woken for new jobs."""
+    tx.run(SQL.set_idle, {"worker": worker, "is_idle": is_idle})
+
+
+def set_draining(tx: Tx, *, worker: int) -> None:
+    """Say that the worker takes no more jobs and will end."""
+    tx.run(SQL.set_draining, {"worker": worker})
+
+
+def suspects(tx: Tx, *, worker: int, now: int, silence: int, lease: int) -> list[Suspect]:
+    """Return the other workers whose heartbeat is older than `silence`; `lease` ends every lease (microseconds)."""
+    params = {"worker": worker, "now": now, "silence": silence, "lease": lease}
+    return [Suspect(row[0], bool(row[1]), row[2], row[3]) for row in tx.run(SQL.suspects, params)]
+
+
+def orphans(tx: Tx, worker: int) -> list[Orphan]:
+    """Return up to 250 jobs that a worker holds."""
+    rows = tx.run(SQL.held_by, {"worker": worker, "limit": _CHUNK})
+    return [
+        Orphan(Held._make(row[:_HELD]), bool(row[_HELD]), row[_HELD + 1], bool(row[_HELD + 2]), *row[_HELD + 3 :])
+        for row in rows
+    ]
+
+
+def remove_worker(tx: Tx, worker: int) -> bool:
+    """Delete a worker's row; False when somebody else did."""
+    return bool(tx.run(SQL.remove_worker, {"worker": worker})[0][0])
+
+
+def ensure_history(tx: Tx, *, now: int) -> None:
+    """Make the history's partitions of the coming 40 days; harmless when they exist."""
+    tx.run(SQL.ensure_history, {"now": now, "days": _HISTORY_DAYS})

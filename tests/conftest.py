@@ -1,0 +1,5 @@
+"""The fixtures that every test may ask for, one plugin a concern."""
+
+from __future__ import annotations
+
+pytest_plugins = ["tests.plugins.postgres"]

@@ -128,12 +128,21 @@ class Subscribers:
 
     def add(self, kinds: tuple[str, ...], handler: Handler) -> None:
         """Have `handler(event)` called for these kinds; raises `ConfigError` for a kind that does not exist."""
+        self.check(kinds)
+        for kind in kinds:
+            self._handlers.setdefault(kind, []).append(handler)
+
+    @staticmethod
+    def check(kinds: tuple[str, ...]) -> None:
+        """Raise `ConfigError` unless all of these are kinds of events."""
         unknown = sorted(set(kinds) - KINDS.keys())
         if unknown or not kinds:
             msg = f"app.on takes event names out of {', '.join(KINDS)}; got {', '.join(unknown) or 'none'}"
             raise ConfigError(msg)
-        for kind in kinds:
-            self._handlers.setdefault(kind, []).append(handler)
+
+    def __bool__(self) -> bool:
+        """Tell whether anybody listens to anything."""
+        return bool(self._handlers)
 
     def want(self, kind: str) -> bool:
         """Tell whether anybody listens, so that nobody builds an event in vain."""

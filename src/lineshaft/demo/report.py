@@ -113,5 +113,5 @@ def _sum(package: str, files: Sequence[FileMeasure]) -> Totals:
         code_lines=sum(one.code_lines for one in files),
         functions=sum(one.functions for one in files),
         classes=sum(one.classes for one in files),
-        complexity=max((one.complexity for one in files), default=0),
+        complexity=max((one.complexity for one in files if one.functions), default=0),
     )

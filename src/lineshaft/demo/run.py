@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import secrets
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+import msgspec
 
 from lineshaft import Lineshaft
 from lineshaft.demo.progress import Tally, live_progress
+from lineshaft.demo.report import Report, Scan
 from lineshaft.demo.summary import summarise
-from lineshaft.demo.tasks import PAGE, match_slowly, measure, reduce, scan, wait_for_cancel
+from lineshaft.demo.tasks import PAGE, QUEUE, match_slowly, measure, reduce, scan, wait_for_cancel
 from lineshaft.demo.terminal import print_hints, print_report, print_summary
 from lineshaft.demo.worker import WorkerProcess, running_worker
 from lineshaft.errors import ConfigError, LineshaftError
@@ -20,7 +23,8 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from lineshaft import Job, NewJob
-    from lineshaft.demo.report import Report, Scan
+
+T = TypeVar("T")
 
 LOG: Final = "worker.log"
 _TICK_SECONDS: Final = 0.25
@@ -35,13 +39,11 @@ def run_demo(store: str | None, directory: Path, *, files: int | None = None, co
 
     `store` is the address of a store (None: the file `jobs.db` in `directory`); `directory` is made if missing and
     keeps the store, the page `report.html` and the worker's log; `files` limits how many files are measured.
-    Raises `ConfigError` when the store or the directory cannot serve, `LineshaftError` when the run breaks off.
+    Raises `ConfigError` when an argument cannot serve, `LineshaftError` when the run breaks off.
     """
+    _check(store, files)
     directory = _make(directory)
     store = store or f"sqlite:///{directory / 'jobs.db'}"
-    if store.startswith("memory:"):
-        msg = f"the demo cannot run on {store}: its worker is another process; give a SQLite file or PostgreSQL"
-        raise ConfigError(msg)
     app = Lineshaft(store)
     try:
         _Run(app, store, directory, console).execute(files)
@@ -50,11 +52,21 @@ def run_demo(store: str | None, directory: Path, *, files: int | None = None, co
     return 0
 
 
+def _check(store: str | None, files: int | None) -> None:
+    if store and store.startswith("memory:"):
+        msg = f"the demo cannot run on {store}: its worker is another process; give a SQLite file or PostgreSQL"
+        raise ConfigError(msg)
+    if files is not None and files < 1:
+        msg = f"the demo cannot measure {files} files; give a number from 1, or none for all"
+        raise ConfigError(msg)
+
+
 def _make(directory: Path) -> Path:
     try:
         directory.mkdir(parents=True, exist_ok=True)
+        (directory / LOG).touch()
     except OSError as error:
-        msg = f"the demo cannot make {directory}: {error.strerror}; name another folder with --dir"
+        msg = f"the demo cannot write to {directory}: {error.strerror}; name another folder with --dir"
         raise ConfigError(msg) from error
     return directory.resolve()
 
@@ -73,7 +85,7 @@ class _Run:
     def execute(self, files: int | None) -> None:
         """Enqueue, run, watch, reduce and print."""
         scanning, _, waiting = self._enqueue(files)
-        with running_worker(self._store, self._directory / LOG) as worker:
+        with running_worker(self._store, QUEUE, self._directory / LOG) as worker:
             tally = self._watch(worker, scanning.id, waiting.id)
             report = self._reduce()
         measured = self._app.jobs.iter(tag=self._tag, name=measure.name)
@@ -104,8 +116,8 @@ class _Run:
         return tally
 
     def _tally(self, scan_id: str) -> Tally:
-        if self._scanned is None and (job := self._app.jobs.get(scan_id)).state in FINAL:
-            self._scanned = job.result(timeout=0)
+        if self._scanned is None and self._app.jobs.get(scan_id).state in FINAL:
+            self._scanned = self._value(scan_id, Scan)
         return Tally(
             total=self._scanned.files + _BESIDE_FILES if self._scanned else 0,
             completed=self._count(State.COMPLETED),
@@ -131,4 +143,9 @@ class _Run:
         assert self._scanned is not None
         new_job = reduce.options(tags=[self._tag]).new(self._tag, self._scanned, self._directory)
         [job] = self._app.enqueue_many([new_job])
-        return job.result(timeout=_REDUCE_SECONDS)
+        job.wait(timeout=_REDUCE_SECONDS)
+        return self._value(job.id, Report)
+
+    def _value(self, job_id: str, type_: type[T]) -> T:
+        """Return a result; this app knows no task, only names, and is given plain JSON."""
+        return msgspec.convert(self._app.jobs.get(job_id).value, type_)

@@ -27,13 +27,19 @@ app = Lineshaft()
 def scan(run: str, directory: Path, limit: int | None) -> Scan:
     """Enqueue one `measure` for each file of the standard library, tagged with the run, in one round trip.
 
-    Damaged copies are written to `directory` if this Python ships without the files that do not parse.
+    Damaged copies are written to `directory`, beyond the limit, if this Python ships without the files that do not
+    parse. Raises `FileNotFoundError` when the library's sources are not there, as in a frozen program.
     """
     root = library_root()
-    names = choose(python_files(root), limit)
-    copies = [] if ships_damaged(names) else damage_copies(root, names, directory)
+    found = python_files(root)
+    if not found:
+        msg = f"no Python file stands in {root}; run the demo with a Python whose standard library is a folder"
+        raise FileNotFoundError(msg)
+    names = choose(found, limit)
+    copies = [] if ships_damaged(found) else damage_copies(root, found, directory)
     files = [(root, name) for name in names] + [(directory, name) for name in copies]
-    app.enqueue_many([measure.options(tags=[run], meta={"file": name}).new(place, name) for place, name in files])
+    tagged = measure.options(tags=[run])
+    app.enqueue_many([tagged.new(folder, name) for folder, name in files])
     return Scan(platform.python_version(), str(root), len(files), len(copies))
 
 
@@ -67,7 +73,7 @@ def reduce(run: str, scanned: Scan, directory: Path) -> Report:
 
 
 def dead_letter(job: Job[Any]) -> DeadLetter:
-    """Return what the report shows of a dead job."""
+    """Return what the report shows of a dead job: of a file's job its path, of others the task."""
     last = job.errors[-1]
-    subject = job.meta.get("file") or job.name.rpartition(".")[2]
-    return DeadLetter(job.id, subject, str(job.reason), job.attempt, last.type, last.message)
+    subject = job.args[0][1] if job.name == measure.name else job.name.rpartition(".")[2]
+    return DeadLetter(job.id, subject, str(job.reason), job.attempt, last["type"], last["message"])

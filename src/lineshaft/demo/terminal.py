@@ -8,6 +8,7 @@ import sys
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
+from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
@@ -34,7 +35,7 @@ def print_report(console: Console, report: Report) -> None:
 
 def _packages(report: Report) -> Table:
     title = f"Python {report.scan.python}: the largest of {len(report.packages)} packages"
-    table = Table(title=title, title_justify="left", caption_justify="left", show_footer=True)
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, show_footer=True)
     table.add_column("package", footer="all")
     total = _numbers(report.total)
     for name, sum_ in zip(("files", "lines", "code", "functions", "classes", "complexity"), total, strict=True):
@@ -50,11 +51,11 @@ def _numbers(one: Totals) -> tuple[str, ...]:
 
 
 def _dead(report: Report) -> Table:
-    table = Table(title="Dead letters", title_justify="left")
+    table = Table(title="Dead letters", title_justify="left", box=SIMPLE_HEAD)
     for name in ("job", "reason", "attempts", "error"):
         table.add_column(name, justify="right" if name == "attempts" else "left", overflow="fold")
     for one in report.dead:
-        table.add_row(Text(one.subject), one.reason, str(one.attempts), _error(one))
+        table.add_row(Text(one.subject.rpartition("/")[2]), one.reason, str(one.attempts), _error(one))
     return table
 
 
@@ -67,9 +68,11 @@ def print_summary(console: Console, summary: Summary, tally: Tally) -> None:
     rate = f"{summary.jobs:,} files in {summary.seconds:.1f} s: {summary.jobs_per_second:,.0f} jobs per second"
     waits = f"wait: p50 {summary.median_wait_seconds:.2f} s, p99 {summary.p99_wait_seconds:.2f} s"
     console.print()
-    console.print(f"{rate}, in 2 worker processes", highlight=False)
-    console.print(f"{waits} (all were enqueued at once, so it is the queue before them)", highlight=False)
-    console.print(f"{summary.retried} retried, {tally.dead} dead, {tally.cancelled} cancelled", highlight=False)
+    console.print(f"{rate}, in 2 worker processes", highlight=False, soft_wrap=True)
+    console.print(f"{waits} (all were enqueued at once)", highlight=False, soft_wrap=True)
+    console.print(
+        f"{summary.retried} retried, {tally.dead} dead, {tally.cancelled} cancelled", highlight=False, soft_wrap=True
+    )
 
 
 def print_hints(console: Console, store: str, report: Report, page: Path) -> None:

@@ -9,7 +9,6 @@ import sys
 from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING, Final
 
-from lineshaft.demo.tasks import QUEUE
 from lineshaft.errors import LineshaftError
 
 if TYPE_CHECKING:
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
     from types import FrameType
 
 PROCESSES: Final = 2
-_STOP_SECONDS: Final = 35
+_STOP_SECONDS: Final = 35.0  # a worker lets running jobs finish for 25 s
 
 
 class WorkerProcess:
@@ -37,30 +36,30 @@ class WorkerProcess:
         msg = f"the demo's worker ended with exit code {code} before its jobs did; read {self._log}"
         raise LineshaftError(msg)
 
-    def stop(self) -> None:
-        """Ask it to stop as a service manager does, and kill it only if it does not."""
+    def stop(self, patience_seconds: float = _STOP_SECONDS) -> None:
+        """Ask it to stop as a service manager does, and kill it only if it has not after `patience_seconds`."""
         self._process.terminate()
         try:
-            self._process.wait(_STOP_SECONDS)
+            self._process.wait(patience_seconds)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
 
 
 @contextmanager
-def running_worker(store: str, log: Path) -> Iterator[WorkerProcess]:
-    """Run a worker on the store for as long as the block, also when the demo itself is told to stop."""
+def running_worker(store: str, queue: str, log: Path) -> Iterator[WorkerProcess]:
+    """Run a worker on a queue of the store for as long as the block, also when the demo itself is told to stop."""
     with log.open("wb") as output, _sigterm_as_exit():
-        worker = WorkerProcess(_start(store, output), log)
+        worker = WorkerProcess(_start(store, queue, output), log)
         try:
             yield worker
         finally:
             worker.stop()
 
 
-def _start(store: str, output: IO[bytes]) -> subprocess.Popen[bytes]:
+def _start(store: str, queue: str, output: IO[bytes]) -> subprocess.Popen[bytes]:
     app = ["--app", "lineshaft.demo.tasks:app"]
-    command = [sys.executable, "-m", "lineshaft", *app, "worker", "--queues", QUEUE, "--processes", str(PROCESSES)]
+    command = [sys.executable, "-m", "lineshaft", *app, "worker", "--queues", queue, "--processes", str(PROCESSES)]
     # The address may carry a password, which every user of the machine could read in a command line.
     environment = {**os.environ, "LINESHAFT_STORE": store}
     return subprocess.Popen(  # noqa: S603 - our own command

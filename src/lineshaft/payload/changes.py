@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from lineshaft.payload.codecs import Codecs
 
 _JSON: Final = frozenset({bool, int, float, str, list, tuple, dict})
+# Equal to one of these is the same, or the float that an annotation makes of an int.
+_SCALARS: Final = frozenset({type(None), bool, int, float, str})
 _Parts = list[tuple[Any, Any, str]]
 
 
@@ -34,18 +36,34 @@ def find_change(value: Any, rebuilt: Any, path: str, codecs: Codecs) -> Change |
     form (the text of a date, the dict of a dataclass) as what the annotation makes of it. Text for bytes is not:
     many a word is valid base64 too.
     """
+    if isinstance(value, dict) and isinstance(rebuilt, dict) and (change := _changed_key(value, rebuilt, path)):
+        return change
     parts = _parts(value, rebuilt, path)
     if parts is not None:
         return next((change for part in parts if (change := find_change(*part, codecs))), None)
     return None if _survives(value, rebuilt, codecs) else Change(path, value, rebuilt)
 
 
+def _changed_key(value: dict[Any, Any], rebuilt: dict[Any, Any], path: str) -> Change | None:
+    if value.keys() == rebuilt.keys():
+        return None
+    lost = next((key for key in value if key not in rebuilt), None)
+    # The text of a number or a date becomes the annotated key; a TypedDict drops the keys that it does not name.
+    promoted = isinstance(lost, str) and len(value) == len(rebuilt)
+    return None if promoted else Change(f"the key {lost!r} of {path}", lost, str(lost))
+
+
 def _parts(value: Any, rebuilt: Any, path: str) -> _Parts | None:
     """Pair up what two values hold, or return None when they are to be compared as wholes."""
-    if isinstance(value, dict) and isinstance(rebuilt, dict) and value.keys() == rebuilt.keys():
-        return [(item, rebuilt[key], f"{path}[{key!r}]") for key, item in value.items()]
+    # Most items of long lists are the same scalars; leaving them out here is what makes long lists cheap.
+    if isinstance(value, dict) and isinstance(rebuilt, dict):
+        items = ((key, item, back) for (key, item), back in zip(value.items(), rebuilt.values(), strict=True))
+        return [
+            (item, back, f"{path}[{key!r}]") for key, item, back in items if type(item) not in _SCALARS or item != back
+        ]
     if _both_are_sequences(value, rebuilt):
-        return [(*pair, f"{path}[{index}]") for index, pair in enumerate(zip(value, rebuilt, strict=True))]
+        pairs = enumerate(zip(value, rebuilt, strict=True))
+        return [(item, back, f"{path}[{i}]") for i, (item, back) in pairs if type(item) not in _SCALARS or item != back]
     names = _field_names(type(value)) if type(value) is type(rebuilt) else None
     if names is None:
         return None
@@ -71,10 +89,10 @@ def _field_names(type_: type[Any]) -> Iterable[str] | None:
 
 
 def _survives(value: Any, rebuilt: Any, codecs: Codecs) -> bool:
-    kind: Any = type(value)
+    kind = type(value)
     if kind is type(rebuilt):
-        # What defines no equality, or comes from somebody's codec, cannot be asked; NaN of Decimal is not itself.
-        trusted = kind.__eq__ is object.__eq__ or codecs.knows(kind)
+        # What inherits object's equality, or is a codec's, cannot be asked; NaN of Decimal is not equal to itself.
+        trusted = kind.__eq__ is object.__eq__ or codecs.knows(kind)  # type: ignore[comparison-overlap]
         return trusted or bool(value == rebuilt) or bool(value != value)  # noqa: PLR0124
     if isinstance(value, type(rebuilt)):
         return not isinstance(value, Enum) and bool(value == rebuilt)

@@ -27,6 +27,7 @@ _NATIVE: Final = (
     *(date, time, timedelta, Decimal, UUID, enum.Enum, msgspec.Struct, msgspec.Raw),
 )
 # Subclasses of these reach the hook; their base is stored, and `find_change` refuses where that would show.
+# The classes themselves reach it only as keys of a dict, and are refused.
 _BASES: Final[tuple[type[Any], ...]] = (str, int, float, list, tuple)
 
 
@@ -43,14 +44,12 @@ class Codecs:
     NamedTuple, TypedDict, dataclass, attrs and msgspec classes, paths and pydantic models, nested anywhere.
 
     Attributes:
-        version: A number that grows with each added codec; what was planned under an older one is planned anew.
         encoder: The JSON encoder that knows these codecs.
     """
 
     def __init__(self) -> None:
         self._codecs: dict[type[Any], _Codec] = {PurePath: _Codec(str, lambda type_, raw: type_(raw))}
         self._found: dict[type[Any], _Codec | None] = {}
-        self.version = 0
         self.encoder = msgspec.json.Encoder(enc_hook=self.dump_hook)
 
     def add(self, type_: type[T], dump: Callable[[T], Any], load: Callable[[Any], T]) -> None:
@@ -70,7 +69,6 @@ class Codecs:
             raise ConfigError(f"{type_.__qualname__} is stored without a codec; remove the codec for it")
         self._codecs[type_] = _Codec(dump, lambda _, raw: load(raw))
         self._found.clear()
-        self.version += 1
 
     def knows(self, type_: type[Any]) -> bool:
         """Tell whether a codec, added or built in, stores this type."""
@@ -86,7 +84,7 @@ class Codecs:
         if codec is not None:
             return codec.dump(value)
         for base in _BASES:
-            if isinstance(value, base) and not is_foreign_scalar(value):
+            if isinstance(value, base) and type(value) is not base and not is_foreign_scalar(value):
                 return base(value)
         raise UnstorableError(value)
 

@@ -61,7 +61,7 @@ class Fit:
 
 
 class Plan:
-    """The shapes of a signature's parameters and result under one version of the codecs.
+    """The shapes of a signature's parameters and of its result.
 
     Args:
         func: The task's function.
@@ -71,7 +71,6 @@ class Plan:
     """
 
     def __init__(self, func: Callable[..., Any], signature: inspect.Signature, codecs: Codecs, task: str) -> None:
-        self.version = codecs.version
         self._task = task
         annotations = read_annotations(func, signature)
         kinds = {name: parameter.kind for name, parameter in signature.parameters.items()}

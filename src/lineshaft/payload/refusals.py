@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import functools
 import io
 import types
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, ItemsView, Iterator, KeysView, ValuesView
 from math import isfinite
 from typing import Final
 
 _SCALARS: Final = frozenset({type(None), bool, int, float, str})
 _FRAMES: Final = frozenset({"pandas", "polars", "pyarrow", "dask", "modin"})
 _ARRAYS: Final = frozenset({"numpy", "torch", "jax", "jaxlib", "cupy", "tensorflow"})
+_CODE: Final = (
+    *(type, types.ModuleType, types.FunctionType, types.BuiltinFunctionType, types.MethodType, functools.partial),
+)
 _LONGEST: Final = 300
 
 
@@ -78,7 +82,7 @@ def _is_lock(value: object) -> bool:
 
 
 def _is_code(value: object) -> bool:
-    return isinstance(value, type | types.ModuleType) or callable(value)
+    return isinstance(value, _CODE)
 
 
 def _is_table(value: object) -> bool:
@@ -100,7 +104,10 @@ _ADVICE: Final[tuple[tuple[Callable[[object], bool], str], ...]] = (
         lambda value: isinstance(value, types.CoroutineType | types.AsyncGeneratorType),
         "is a {type}; await it first and pass what it gives",
     ),
-    (lambda value: isinstance(value, Iterator | range), "is a {type}; pass list(…) of it"),
+    (
+        lambda value: isinstance(value, Iterator | range | KeysView | ValuesView | ItemsView),
+        "is a {type}; pass list(…) of it",
+    ),
     (_is_code, "is code ({type}); pass its name as text, or inject it with Inject(…)"),
     (
         lambda _: True,

@@ -6,6 +6,7 @@ import copy
 import inspect
 from collections.abc import Callable
 from math import isfinite
+from pathlib import PurePath
 from types import UnionType
 from typing import TYPE_CHECKING, Any, Final, TypeVar, Union, get_args, get_origin
 
@@ -15,14 +16,14 @@ from lineshaft.errors import ArgumentsError, PayloadError
 from lineshaft.payload.changes import find_change
 from lineshaft.payload.parameters import Unresolved
 from lineshaft.payload.refusals import first_not_plain, one_line
-from lineshaft.payload.wire import encode
+from lineshaft.payload.wire import encode, too_deep
 
 if TYPE_CHECKING:
     from lineshaft.payload.changes import Change
     from lineshaft.payload.codecs import Codecs
 
 _SCALARS: Final = frozenset({type(None), bool, int, float, str})
-_OPEN: Final = frozenset({Any, object, inspect.Parameter.empty, Callable, type})
+_OPEN: Final = frozenset({Any, object, inspect.Parameter.empty})
 
 
 class Shape:
@@ -61,10 +62,13 @@ class Shape:
             PayloadError: The value cannot be stored, or would come back as something else.
         """
         encoded = encode(value, self._codecs, self._place, self._path)
-        if self._obstacle is not None:
-            self._check_plain(value)
-        elif _base_of(value) not in self.exact:
-            self._check_rebuilt(value, self._rebuild(msgspec.json.decode(encoded)))
+        try:
+            if self._obstacle is not None:
+                self._check_plain(value)
+            elif _base_of(value) not in self.exact:
+                self._check_rebuilt(value, self._rebuild(msgspec.json.decode(encoded)))
+        except RecursionError:
+            raise too_deep(self._place) from None
         return msgspec.Raw(encoded)
 
     def load(self, raw: Any) -> Any:
@@ -100,31 +104,31 @@ class Shape:
             return
         where, culprit = found
         kind = type(culprit).__qualname__
+        found_it = (
+            f"{self._place} is of type {kind}" if culprit is value else f"{self._place} holds a {kind} at {where}"
+        )
         if where.startswith("the key "):
             raise PayloadError(f"{self._place} has a key that is no text ({where}); use str keys, or annotate the dict")
         if self._obstacle:
             raise PayloadError(
-                f"{self._place} holds a {kind} at {where}, but {self._obstacle}; "
+                f"{found_it}, but {self._obstacle}; "
                 "annotate it with a type that can be rebuilt, or pass plain JSON values"
             )
         raise PayloadError(
-            f"{self._place} holds a {kind} at {where} and no annotation says how to rebuild it; "
-            f"annotate it: {self._annotated(culprit if culprit is value else None)}"
+            f"{found_it} and no annotation says how to rebuild it; "
+            f"annotate it, for example {self._path}: {_example(value, culprit)}"
         )
 
     def _check_rebuilt(self, value: Any, rebuilt: Any) -> None:
         change = find_change(value, rebuilt, self._path, self._codecs)
         if change is None:
             return
-        if change.path == self._path:
+        if change.path == self._path and type(change.value) is not type(change.rebuilt):
             raise ArgumentsError(
                 f"{self._place} must be {self._shown()}, got {type(value).__qualname__}; "
                 "pass a value of that type, or change the annotation"
             )
         raise PayloadError(f"{self._place} {_loss(change)}; annotate that place with its type, or convert it first")
-
-    def _annotated(self, culprit: Any) -> str:
-        return f"{self._path}: {'dict[str, datetime]' if culprit is None else type(culprit).__qualname__}"
 
     def _shown(self) -> str:
         return inspect.formatannotation(self._annotation)
@@ -143,6 +147,13 @@ def _loss(change: Change) -> str:
     return f"holds a {before} at {change.path} that would come back as {after}"
 
 
+def _example(value: Any, culprit: Any) -> str:
+    inner = "Path" if isinstance(culprit, PurePath) else type(culprit).__qualname__
+    if value is culprit:
+        return inner
+    return f"dict[str, {inner}]" if isinstance(value, dict) else f"list[{inner}]"
+
+
 def _base_of(value: Any) -> type[Any] | None:
     # A StrEnum for a `str` and an IntEnum for an `int` are what the annotation says, and come back as that.
     return next((base for base in (bool, int, float, str) if isinstance(value, base)), None)
@@ -154,7 +165,7 @@ def _obstacle(annotation: Any, codecs: Codecs) -> str | None:
         return f"its annotation {annotation.text} names what does not exist at run time"
     if _is_open(annotation):
         return ""
-    if any(_is_protocol(part) for part in _mentioned(annotation)):
+    if any(_is_abstract(part) for part in _mentioned(annotation)):
         return f"its annotation {inspect.formatannotation(annotation)} is no type that a value can be rebuilt as"
     try:
         msgspec.json.Decoder(annotation, dec_hook=codecs.load_hook)
@@ -165,7 +176,7 @@ def _obstacle(annotation: Any, codecs: Codecs) -> str | None:
 
 def _is_open(annotation: Any) -> bool:
     try:
-        return annotation in _OPEN or get_origin(annotation) in _OPEN or isinstance(annotation, TypeVar)
+        return annotation in _OPEN
     except TypeError:  # metadata of Annotated need not be hashable
         return False
 
@@ -175,8 +186,9 @@ def _mentioned(annotation: Any) -> list[Any]:
     return [annotation, get_origin(annotation), *inside]
 
 
-def _is_protocol(annotation: Any) -> bool:
-    return isinstance(annotation, type) and bool(getattr(annotation, "_is_protocol", False))
+def _is_abstract(annotation: Any) -> bool:
+    is_protocol = isinstance(annotation, type) and getattr(annotation, "_is_protocol", False)
+    return is_protocol or annotation is Callable or annotation is type or isinstance(annotation, TypeVar)
 
 
 def _exact(annotation: Any) -> frozenset[type[Any]]:

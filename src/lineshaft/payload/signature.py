@@ -212,7 +212,7 @@ class Signature:
 
     def _planned(self) -> Plan:
         plan = self._plan
-        if plan is None or plan.version != self._codecs.version:
+        if plan is None:
             # Two threads may plan at once: their plans are equal, and either may stay.
             plan = self._plan = Plan(self._func, self._signature, self._codecs, self.name)
         return plan

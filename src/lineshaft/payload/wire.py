@@ -31,7 +31,7 @@ def load_plain(text: str) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """
     try:
         args, kwargs = _CALL.decode(text)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, RecursionError) as error:
         raise ArgumentsError(f"the stored arguments cannot be read ({one_line(error)}); enqueue the job anew") from None
     return tuple(args), kwargs
 
@@ -53,11 +53,7 @@ def dump_plain(name: str, args: Sequence[Any], kwargs: Mapping[str, Any], *, lim
     for argument, value in given:
         place = f"argument {argument!r} of task {name!r}"
         encode(value, _NO_CODECS, place, argument)
-        if found := first_not_plain(value, argument):
-            raise PayloadError(
-                f"{place} holds a {type(found[1]).__qualname__} at {found[0]}, and the task's code is not known here "
-                "to rebuild it; pass plain JSON values, or enqueue through the task itself"
-            )
+        _check_plain(value, place, argument)
     encoded = _NO_CODECS.encoder.encode((args, kwargs))
     if len(encoded) > limit:
         raise too_large(f"the arguments of task {name!r}", len(encoded), limit, given, _NO_CODECS)
@@ -83,7 +79,7 @@ def encode(value: Any, codecs: Codecs, place: str, path: str) -> bytes:
     except UnstorableError as error:
         raise PayloadError(f"{place} {_holds(value, error.value)}{advice(error.value)}") from None
     except RecursionError:
-        raise PayloadError(f"{place} contains itself or is nested too deeply; pass it flattened, or by id") from None
+        raise too_deep(place) from None
     except UnicodeEncodeError:
         raise PayloadError(f"{place} holds a lone surrogate, which is no text; decode it properly first") from None
     except Exception as error:
@@ -93,6 +89,11 @@ def encode(value: Any, codecs: Codecs, place: str, path: str) -> bytes:
     if wrong:
         raise PayloadError(f"{place} is NaN or infinite at {wrong}, which JSON cannot hold; pass None or text instead")
     return encoded
+
+
+def too_deep(place: str) -> PayloadError:
+    """Return the error for a value that contains itself, or is nested beyond what Python can follow."""
+    return PayloadError(f"{place} contains itself or is nested too deeply; pass it flattened, or by id")
 
 
 def too_large(
@@ -110,9 +111,21 @@ def too_large(
     sizes = [(len(codecs.encoder.encode(value)), name) for name, value in parts]
     largest = "; the largest is {1!r} with {0:,} bytes".format(*max(sizes)) if sizes else ""
     return PayloadTooLargeError(
-        f"{what} takes {size:,} bytes, over the limit of {limit:,}{largest}; "
+        f"{what}: {size:,} bytes are over the limit of {limit:,}{largest}; "
         "store it elsewhere and pass a reference, such as a path or an id"
     )
+
+
+def _check_plain(value: Any, place: str, path: str) -> None:
+    try:
+        found = first_not_plain(value, path)
+    except RecursionError:
+        raise too_deep(place) from None
+    if found:
+        raise PayloadError(
+            f"{place} holds a {type(found[1]).__qualname__} at {found[0]}, and the task's code is not known here "
+            "to rebuild it; pass plain JSON values, or enqueue through the task itself"
+        )
 
 
 def _holds(value: Any, culprit: Any) -> str:

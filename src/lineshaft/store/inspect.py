@@ -8,38 +8,11 @@ from heapq import merge
 from typing import Any, Final, NamedTuple
 
 from lineshaft.engines.base import Row, Statement, Tx
+from lineshaft.job import JobRow
 from lineshaft.store.queries import Statements
 from lineshaft.transitions import Stage, State
 
 SQL: Final = Statements("inspect")
-
-
-class JobRow(NamedTuple):
-    """A job as stored; instants are microseconds since the epoch, JSON columns still text."""
-
-    id: str
-    queue: str
-    name: str
-    rank: int
-    run_at: int
-    stage: int
-    created_at: int
-    started_at: int | None
-    worker: int | None
-    claim: int
-    attempt: int
-    max_attempts: int
-    deadline: int | None
-    cancel_requested: bool
-    tenant: str | None
-    tags: str | None
-    meta: str | None
-    args: str
-    progress: str | None
-    errors: str | None
-    reason: str | None
-    result: str | None
-    finished_at: int | None
 
 
 class WorkerRow(NamedTuple):

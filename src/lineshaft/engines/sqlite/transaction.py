@@ -21,7 +21,7 @@ class SqliteTx:
     dialect: Dialect = "sqlite"
 
     def __init__(self, connection: sqlite3.Connection) -> None:
-        self._connection = connection
+        self.connection = connection
         self.to_ring: set[Role] = set()
 
     def run(self, statement: Statement, params: Params, rows: Sequence[Params] | None = None) -> list[Row]:
@@ -33,7 +33,7 @@ class SqliteTx:
         found: list[Row] = []
         with mapped_errors():
             for part in sql.parts:
-                cursor = self._connection.execute(part, bound)
+                cursor = self.connection.execute(part, bound)
                 if cursor.description is not None:
                     found = cursor.fetchall()
                     bound["previous"] = found[0][0] if found else None
@@ -49,7 +49,7 @@ class SqliteTx:
             for line in text.splitlines(keepends=True):
                 statement += line
                 if sqlite3.complete_statement(statement):
-                    self._connection.execute(statement)
+                    self.connection.execute(statement)
                     statement = ""
 
 

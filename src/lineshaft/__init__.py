@@ -1,0 +1,81 @@
+"""Lineshaft: background jobs for Python, from one SQLite file to a PostgreSQL fleet."""
+
+from lineshaft.app import Lineshaft
+from lineshaft.current import CurrentJob, current_job
+from lineshaft.errors import (
+    ArgumentsError,
+    ConfigError,
+    InvalidTransition,
+    JobCancelled,
+    JobFailed,
+    JobNotFound,
+    JobNotRun,
+    JobTimeout,
+    LeaseLostError,
+    LineshaftError,
+    NotInJob,
+    PayloadError,
+    PayloadTooLargeError,
+    QueueFull,
+    ResultGone,
+    ResultTimeout,
+    SchemaError,
+    StoreError,
+    StoreUnavailableError,
+    TaskError,
+    UniqueConflictError,
+    UnknownTaskError,
+    WouldDeadlock,
+)
+from lineshaft.job import Job, Progress
+from lineshaft.options import Unique
+from lineshaft.outcomes import Cancelled, GiveUp, RetryLater, Snooze
+from lineshaft.retry import Exponential, Fixed, Linear, Retry
+from lineshaft.task import Inject, NewJob, Task, Tasks
+from lineshaft.transitions import Reason, State
+
+__all__ = [
+    "ArgumentsError",
+    "Cancelled",
+    "ConfigError",
+    "CurrentJob",
+    "Exponential",
+    "Fixed",
+    "GiveUp",
+    "Inject",
+    "InvalidTransition",
+    "Job",
+    "JobCancelled",
+    "JobFailed",
+    "JobNotFound",
+    "JobNotRun",
+    "JobTimeout",
+    "LeaseLostError",
+    "Linear",
+    "LineshaftError",
+    "Lineshaft",
+    "NewJob",
+    "NotInJob",
+    "PayloadError",
+    "PayloadTooLargeError",
+    "Progress",
+    "QueueFull",
+    "Reason",
+    "ResultGone",
+    "ResultTimeout",
+    "Retry",
+    "RetryLater",
+    "SchemaError",
+    "Snooze",
+    "State",
+    "StoreError",
+    "StoreUnavailableError",
+    "Task",
+    "TaskError",
+    "Tasks",
+    "Unique",
+    "UniqueConflictError",
+    "UnknownTaskError",
+    "WouldDeadlock",
+    "current_job",
+]

@@ -1,0 +1,318 @@
+"""`Lineshaft`: one app, one store, its tasks and everything that is done with them."""
+
+from __future__ import annotations
+
+import importlib
+import inspect as pyinspect
+import pkgutil
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from contextvars import ContextVar
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+
+from lineshaft import current
+from lineshaft.app.crossing import in_store_thread
+from lineshaft.app.enqueuer import Enqueuer, common_connection, joined
+from lineshaft.app.inprocess import InProcessWorker, Queues, parse_queues, run_until_signal, stop_child_import
+from lineshaft.app.jobs import Jobs
+from lineshaft.app.queues import Queues as QueuesOfStore
+from lineshaft.app.queues import Workers
+from lineshaft.app.store import Store
+from lineshaft.app.waiter import Waiter
+from lineshaft.config import Migrate, Retention, Settings, load_settings
+from lineshaft.errors import ConfigError
+from lineshaft.events import Handler, Subscribers
+from lineshaft.feature import Feature, Incoming
+from lineshaft.job import Job, JobRow
+from lineshaft.options import Options
+from lineshaft.payload import Codecs, dump_plain
+from lineshaft.store.migrate import Migration
+from lineshaft.task import NewJob, Task, TaskRegistrar, Tasks
+from lineshaft.version import VERSION
+from lineshaft.worker.runtime import Lifespan, Middleware, Runtime
+from lineshaft.worker.worker import Worker
+
+T = TypeVar("T")
+R = TypeVar("R")
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class Lineshaft(TaskRegistrar):
+    """An app: its tasks, and the store that keeps their jobs.
+
+    `store` is `sqlite:///file.db`, `postgresql://…` or `memory://` (default: `$LINESHAFT_STORE`, else
+    `sqlite:///lineshaft.db`). `imports` names modules with tasks that workers import; `context` names ContextVars that
+    travel with jobs; `migrate="never"` leaves the schema alone; `settings` are those of docs/configuration.md.
+    Nothing is opened before it is used. Raises `ConfigError`, naming the setting, when one is wrong.
+    """
+
+    def __init__(
+        self,
+        store: str | None = None,
+        *,
+        imports: Sequence[str] = (),
+        context: Mapping[str, ContextVar[Any]] | None = None,
+        migrate: Migrate | None = None,
+        **settings: Any,
+    ) -> None:
+        super().__init__()
+        self.settings: Settings = load_settings({"store": store, "migrate": migrate, **_known(settings)})
+        self.codecs = Codecs()
+        self._imports = tuple(imports)
+        self._context = dict(context or {})
+        self._middleware: list[Middleware] = []
+        self._lifespans: list[Lifespan] = []
+        self._providers: dict[Callable[..., Any], Callable[..., Any]] = {}
+        self._subscribers = Subscribers()
+        self._retention = Retention()
+        self._store = Store(self.settings)
+        self._waiter = Waiter(self._store)
+        self._enqueuer = Enqueuer(_features(), self._context, self._subscribers)
+        self._made_in = pyinspect.currentframe().f_back.f_globals.get("__name__", "")  # type: ignore[union-attr]
+        self._visitors: dict[str, Task[Any, Any, Any]] = {}
+        self.jobs = Jobs(self._store, self._waiter, self._retention, self._load_result)
+        self.queues = QueuesOfStore(self._store)
+        self.workers = Workers(self._store, self.settings.silence)
+        self._withdraw_offer = current.offer_plain_transactions(self.transaction, self.atransaction)
+
+    def __repr__(self) -> str:
+        """Show the settings, without a password."""
+        return f"<Lineshaft {self.settings!r}>"
+
+    # --- defining ------------------------------------------------------------------------------------------------------
+
+    @property
+    def payload_limit(self) -> int:
+        """The largest stored text of a job's arguments or result, in bytes."""
+        return self.settings.payload_limit
+
+    def providers(self) -> Mapping[Callable[..., Any], Callable[..., Any]]:
+        """Return which providers are replaced by others."""
+        return self._providers
+
+    def _add(self, task: Task[Any, Any, Any]) -> Task[Any, Any, Any]:
+        super()._add(task)
+        task.join(self)
+        return task
+
+    def include(self, tasks: Tasks) -> None:
+        """Bring in the tasks of a collection; raises `TaskError` when a name is taken."""
+        for task in tasks:
+            self._add(task)
+
+    def codec(self, type_: type[T], dump: Callable[[T], Any], load: Callable[[Any], T]) -> None:
+        """Teach arguments and results a type: `dump(value)` gives plain JSON values, `load(values)` the value."""
+        self.codecs.add(type_, dump, load)
+
+    def middleware(self, wrapper: F) -> F:
+        """Wrap every attempt: `def wrapper(job, call_next)`, sync or async, returns what `call_next()` gave."""
+        self._middleware.append(wrapper)
+        return wrapper
+
+    def lifespan(self, generator: F) -> F:
+        """Run a generator, sync or async, once in each worker process and lane child: set up, `yield`, tear down."""
+        if not (pyinspect.isgeneratorfunction(generator) or pyinspect.isasyncgenfunction(generator)):
+            msg = f"lifespan {generator!r} must be a generator function: set up, yield once, tear down"
+            raise ConfigError(msg)
+        self._lifespans.append(generator)
+        return generator
+
+    def on(self, *kinds: str) -> Callable[[Handler], Handler]:
+        """Have a function called with each event of these kinds that happens in this process, best effort."""
+
+        def subscribe(handler: Handler) -> Handler:
+            self._subscribers.add(kinds, handler)
+            return handler
+
+        self._subscribers.check(kinds)
+        return subscribe
+
+    def load_imports(self) -> None:
+        """Import the modules that `imports=` names; a name that ends in `.*` means the modules of that package."""
+        for name in self._imports:
+            if name.endswith(".*"):
+                package = importlib.import_module(name[:-2])
+                for module in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):
+                    importlib.import_module(module.name)
+            else:
+                importlib.import_module(name)
+
+    # --- enqueueing ----------------------------------------------------------------------------------------------------
+
+    def enqueue(self, task: str, /, *args: Any, **kwargs: Any) -> Job[Any]:
+        """Store a job by its task's name, where the code need not be importable here; arguments are plain JSON values.
+
+        A task that is known here is checked as usual. Raises as `Task.enqueue`.
+        """
+        return self.enqueue_new(self._named(task, args, kwargs))
+
+    async def aenqueue(self, task: str, /, *args: Any, **kwargs: Any) -> Job[Any]:
+        """As `enqueue`."""
+        return await self.aenqueue_new(self._named(task, args, kwargs))
+
+    def enqueue_new(self, new_job: NewJob[R]) -> Job[R]:
+        """Store one job."""
+        return self.enqueue_many([new_job])[0]
+
+    async def aenqueue_new(self, new_job: NewJob[R]) -> Job[R]:
+        """As `enqueue_new`."""
+        return (await self.aenqueue_many([new_job]))[0]
+
+    def enqueue_many(self, new_jobs: Sequence[NewJob[R]], *, connection: Any = None) -> list[Job[R]]:
+        """Store jobs, all or none, in one round trip, and return them in the same order.
+
+        `connection` is the caller's open connection or session, in whose transaction they are stored.
+        """
+        self._remember(new_jobs)
+        connection = connection if connection is not None else common_connection(new_jobs)
+        clock = self._store.engine.clock
+        jobs = self._enqueuer.prepare(new_jobs, clock)
+        rows = self._insert(jobs, connection, clock.now()) if jobs else []
+        return self._jobs(jobs, rows)
+
+    async def aenqueue_many(self, new_jobs: Sequence[NewJob[R]], *, connection: Any = None) -> list[Job[R]]:
+        """As `enqueue_many`."""
+        return await in_store_thread(self.enqueue_many, new_jobs, connection=connection)
+
+    def _insert(self, jobs: list[Incoming], connection: Any, now: int) -> list[JobRow]:
+        tx = joined.get()
+        if tx is not None:
+            return self._enqueuer.insert(tx, jobs, now)
+        if connection is not None:
+            raise ConfigError("connections are not wired yet")
+        return self._store.write(lambda tx, again: self._enqueuer.insert(tx, _fresh(jobs), now, is_resend=again))
+
+    def _jobs(self, jobs: Sequence[Incoming], rows: Sequence[JobRow]) -> list[Job[Any]]:
+        self._enqueuer.tell(jobs)
+        return [Job(self.jobs, row, existing=one.existing_id is not None) for one, row in zip(jobs, rows, strict=True)]
+
+    def _named(self, name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> NewJob[Any]:
+        task = self._tasks.get(name)
+        if task is not None:
+            return task.new(*args, **kwargs)
+        text = dump_plain(name, args, kwargs, limit=self.payload_limit)
+        return NewJob(name, text, Options(), {})
+
+    def _remember(self, new_jobs: Sequence[NewJob[Any]]) -> None:
+        for one in new_jobs:
+            if one.task is not None and one.name not in self._tasks:
+                self._visitors[one.name] = one.task
+
+    def _load_result(self, name: str, text: str) -> Any:
+        task = self._tasks.get(name) or self._visitors.get(name)
+        if task is not None:
+            return task.signature.load_result(text)
+        return msgspec.json.decode(text)
+
+    # --- running -------------------------------------------------------------------------------------------------------
+
+    def worker(self, queues: Queues = None, *, slots: int | None = None) -> InProcessWorker:
+        """Return a worker inside this process, for `with` or `async with`.
+
+        `queues` is `{"pdf": 4}`, `["pdf"]` or `"pdf:4,default:10"`; without it, every queue that a task of this app
+        names is served, ten jobs at once.
+        """
+        return InProcessWorker(lambda: self.make_worker(queues, slots=slots))
+
+    def make_worker(self, queues: Queues = None, *, slots: int | None = None) -> Worker:
+        """Return a worker that is not started."""
+        self.load_imports()
+        served = parse_queues(queues, self._queues_of_tasks())
+        return Worker(self.runtime(), served, slots=slots, version=VERSION, retention=self._retention)
+
+    def run(self, queues: Queues = None, *, slots: int | None = None, grace: float | None = None) -> None:
+        """Run a worker as this process: blocks until SIGTERM or SIGINT, then stops in good order."""
+        stop_child_import()
+        run_until_signal(self.make_worker(queues, slots=slots), grace)
+
+    def runtime(self) -> Runtime:
+        """Return what a worker, or a child of one, needs to know of this app."""
+        return Runtime(
+            engine=self._store.engine,
+            tasks=self,
+            settings=self.settings,
+            middleware=self._middleware,
+            lifespans=self._lifespans,
+            providers=self._providers,
+            context=self._context,
+            subscribers=self._subscribers,
+            app_path=self._path(),
+        )
+
+    def _queues_of_tasks(self) -> list[str]:
+        return list(dict.fromkeys(["default", *(task.defaults.queue for task in self)]))
+
+    def _path(self) -> str | None:
+        """Return how a child finds this app: `module:name`, or `file:PATH:name` for a script."""
+        module = sys.modules.get(self._made_in)
+        name = next((key for key, value in vars(module).items() if value is self), None) if module else None
+        if name is None or module is None:
+            return None
+        if self._made_in != "__main__":
+            return f"{self._made_in}:{name}"
+        spec = getattr(module, "__spec__", None)
+        if spec is not None:
+            return f"{spec.name}:{name}"
+        file = getattr(module, "__file__", None)
+        return f"file:{Path(file).resolve()}:{name}" if file else None
+
+    # --- life ----------------------------------------------------------------------------------------------------------
+
+    @property
+    def address(self) -> str:
+        """Where the store is, without a password."""
+        return self._store.bare_engine.address
+
+    def migrate(self) -> list[Migration]:
+        """Create or upgrade the store's schema and return the migrations that were applied."""
+        return self._store.migrate()
+
+    @contextmanager
+    def transaction(self) -> Iterator[Any]:
+        """Open a transaction on the store's database; what is enqueued inside joins it."""
+        with self._store.engine.transaction() as tx:
+            token = joined.set(tx)
+            try:
+                yield tx.connection  # type: ignore[attr-defined]
+            finally:
+                joined.reset(token)
+
+    @asynccontextmanager
+    async def atransaction(self) -> AsyncIterator[Any]:
+        """As `transaction`, for `async with`."""
+        with self.transaction() as connection:
+            yield connection
+
+    def close(self) -> None:
+        """Close the connections; using the app again opens new ones."""
+        self._waiter.close()
+        self._store.close()
+        self._withdraw_offer()
+
+    async def aclose(self) -> None:
+        """As `close`."""
+        await in_store_thread(self.close)
+
+
+
+
+def _features() -> list[Feature]:
+    return []
+
+
+def _fresh(jobs: list[Incoming]) -> list[Incoming]:
+    for one in jobs:
+        one.existing_id = None
+    return jobs
+
+
+def _known(settings: Mapping[str, Any]) -> Mapping[str, Any]:
+    unknown = sorted(settings.keys() - Settings.__dataclass_fields__.keys())
+    if unknown:
+        msg = f"Lineshaft() got an unexpected setting {unknown[0]!r}; settings are {', '.join(Settings.__dataclass_fields__)}"
+        raise TypeError(msg)
+    return settings

@@ -1,0 +1,136 @@
+"""From checked jobs to stored ones: on our connection, on the running job's, or on the caller's."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextvars import ContextVar
+from typing import Any, Final
+
+import msgspec
+
+from lineshaft.clock import Clock, to_datetime
+from lineshaft.context import captured
+from lineshaft.engines.base import Tx
+from lineshaft.errors import ConfigError
+from lineshaft.events import JobEnqueued, Subscribers
+from lineshaft.feature import Feature, Incoming
+from lineshaft.job import JobRow, new_id
+from lineshaft.options import Options
+from lineshaft.store.enqueue import NewRow, insert_jobs
+from lineshaft.store.inspect import get_job
+from lineshaft.task import NewJob
+from lineshaft.transitions import Stage
+
+joined: Final[ContextVar[Tx | None]] = ContextVar("lineshaft_joined_transaction", default=None)
+"""The transaction of the running job, which what it enqueues joins."""
+
+_encode: Final = msgspec.json.Encoder().encode
+
+
+class Enqueuer:
+    """Stores jobs. One call is one transaction: all of its jobs or none."""
+
+    def __init__(
+        self, features: Sequence[Feature], context: Mapping[str, ContextVar[Any]], subscribers: Subscribers
+    ) -> None:
+        self._features, self._context, self._subscribers = features, context, subscribers
+
+    def prepare(self, new_jobs: Sequence[NewJob[Any]], clock: Clock) -> list[Incoming]:
+        """Return the rows to be stored."""
+        now = clock.now()
+        context = captured(self._context)
+        return [Incoming(_row(one, now, context), one.options, one.unique_text) for one in new_jobs]
+
+    def insert(self, tx: Tx, jobs: Sequence[Incoming], now: int, *, is_resend: bool = False) -> list[JobRow]:
+        """Store the jobs in an open transaction and return them, or those that exist in their place."""
+        for feature in self._features:
+            chosen = [one for one in jobs if feature.wants(one.options)]
+            if chosen:
+                feature.before_enqueue(tx, chosen, now)
+        rows: list[NewRow] = [one.row for one in jobs if one.existing_id is None]  # type: ignore[misc]
+        if rows:
+            insert_jobs(tx, rows, is_resend=is_resend)
+        return [_job_row(one.row) if one.existing_id is None else _existing(tx, one, jobs) for one in jobs]
+
+    def tell(self, jobs: Sequence[Incoming]) -> None:
+        """Tell who listens, once the jobs are committed."""
+        if not self._subscribers.want("enqueued"):
+            return
+        for one in jobs:
+            if one.existing_id is None:
+                row = one.row
+                at = to_datetime(row["created_at"])
+                self._subscribers.tell(JobEnqueued(row["id"], row["name"], row["queue"], 0, at))
+
+
+def common_connection(new_jobs: Sequence[NewJob[Any]]) -> Any:
+    """Return the connection that the jobs were given; raises `ConfigError` when they name different ones."""
+    connections = [one.options.connection for one in new_jobs]
+    first = connections[0] if connections else None
+    if any(one is not first for one in connections):
+        msg = "jobs of one enqueue_many name different connections; enqueue them in one call a connection"
+        raise ConfigError(msg)
+    return first
+
+
+def _row(one: NewJob[Any], now: int, context: str | None) -> dict[str, Any]:
+    options = one.options
+    run_at = _run_at(options, now)
+    return {
+        "id": new_id(),
+        "queue": options.queue,
+        "name": one.name,
+        "rank": -options.priority,
+        "run_at": run_at,
+        "stage": int(Stage.SCHEDULED if run_at > now else Stage.READY),
+        "created_at": now,
+        "max_attempts": options.retry.max_attempts,
+        "deadline": options.deadline if options.deadline_in is None else now + options.deadline_in,
+        "tenant": options.tenant,
+        "tags": _encode(options.tags).decode() if options.tags else None,
+        "meta": _encode(options.meta).decode() if options.meta else None,
+        "options": _encode(one.execution).decode() if one.execution else None,
+        "context": context,
+        "args": one.args,
+    }
+
+
+def _run_at(options: Options, now: int) -> int:
+    if options.run_at is not None:
+        return options.run_at
+    return now + (options.delay or 0)
+
+
+def _existing(tx: Tx, one: Incoming, jobs: Sequence[Incoming]) -> JobRow:
+    row = get_job(tx, one.existing_id or "")
+    if row is not None:
+        return row
+    return next(_job_row(other.row) for other in jobs if other.row["id"] == one.existing_id)
+
+
+def _job_row(row: Mapping[str, Any]) -> JobRow:
+    return JobRow(
+        id=row["id"],
+        queue=row["queue"],
+        name=row["name"],
+        rank=row["rank"],
+        run_at=row["run_at"],
+        stage=row["stage"],
+        created_at=row["created_at"],
+        started_at=None,
+        worker=None,
+        claim=0,
+        attempt=0,
+        max_attempts=row["max_attempts"],
+        deadline=row["deadline"],
+        cancel_requested=False,
+        tenant=row["tenant"],
+        tags=row["tags"],
+        meta=row["meta"],
+        args=row["args"],
+        progress=None,
+        errors=None,
+        reason=None,
+        result=None,
+        finished_at=None,
+    )

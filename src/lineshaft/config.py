@@ -1,0 +1,206 @@
+"""Settings: read once, checked whole, frozen. What is not set is asked of the environment, then has its default."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any, Final, Literal
+from urllib.parse import parse_qsl, unquote, urlencode, urlsplit, urlunsplit
+
+from lineshaft.clock import DAY, HOUR, SECOND, Duration, to_micros
+from lineshaft.errors import ConfigError
+
+Migrate = Literal["auto", "never"]
+Synchronous = Literal["NORMAL", "FULL"]
+
+DEFAULT_STORE: Final = "sqlite:///lineshaft.db"
+_SCHEMA: Final = re.compile(r"[a-z_][a-z0-9_]{0,50}")
+
+
+@dataclass(frozen=True, slots=True)
+class StoreAddress:
+    """A parsed store address."""
+
+    kind: Literal["sqlite", "memory", "postgres"]
+    path: str | None = None
+    """The file of a SQLite store."""
+    url: str | None = None
+    """The libpq address of a PostgreSQL store, without our own parameters."""
+    schema: str = "lineshaft"
+    listen_url: str | None = None
+    synchronous: Synchronous = "NORMAL"
+
+    def __repr__(self) -> str:
+        """Show no address: it may hold a password."""
+        return f"StoreAddress({self.kind}, schema={self.schema})"
+
+
+def parse_store(address: str) -> StoreAddress:
+    """Return a store address in its parts; raises `ConfigError` when it is none."""
+    scheme = address.partition(":")[0]
+    match scheme:
+        case "memory":
+            return StoreAddress("memory")
+        case "sqlite":
+            return _parse_sqlite(address)
+        case "postgresql" | "postgres":
+            return _parse_postgres(address)
+        case _:
+            msg = (
+                f"{_masked(address)!r} is not a store address; "
+                "give sqlite:///file.db, postgresql://user@host/database or memory://"
+            )
+            raise ConfigError(msg)
+
+
+def _parse_sqlite(address: str) -> StoreAddress:
+    parts = urlsplit(address)
+    path = unquote(parts.path).removeprefix("/")
+    if parts.netloc or not path:
+        msg = f"{address!r} names no file; write sqlite:///jobs.db (relative) or sqlite:////var/lib/jobs.db (absolute)"
+        raise ConfigError(msg)
+    given = dict(parse_qsl(parts.query))
+    synchronous = given.pop("synchronous", "NORMAL").upper()
+    if given or synchronous not in ("NORMAL", "FULL"):
+        msg = f"{address!r}: the only parameter of a SQLite store is synchronous=NORMAL or synchronous=FULL"
+        raise ConfigError(msg)
+    return StoreAddress("sqlite", path=path, synchronous="FULL" if synchronous == "FULL" else "NORMAL")
+
+
+def _parse_postgres(address: str) -> StoreAddress:
+    parts = urlsplit(address)
+    given = dict(parse_qsl(parts.query, keep_blank_values=True))
+    schema = given.pop("schema", "lineshaft")
+    if not _SCHEMA.fullmatch(schema):
+        msg = f"schema={schema!r} of the store must be up to 50 small letters, digits and underscores"
+        raise ConfigError(msg)
+    listen_url = given.pop("listen_url", None)
+    url = urlunsplit(parts._replace(scheme="postgresql", query=urlencode(given)))
+    # urlunsplit drops the empty host of postgresql:///database, which libpq needs.
+    url = url if "://" in url else url.replace("postgresql:", "postgresql://", 1)
+    return StoreAddress("postgres", url=url, schema=schema, listen_url=listen_url)
+
+
+def _masked(address: str) -> str:
+    return re.sub(r"(://[^:/@]*):[^@]*@", r"\1:…@", address)
+
+
+@dataclass(frozen=True, slots=True)
+class Retention:
+    """How long finished jobs are kept, in microseconds."""
+
+    completed: int = 48 * HOUR
+    dead: int = 30 * DAY
+    other: int = 48 * HOUR
+    """Cancelled, skipped and expired jobs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything that can be set on an app; durations in microseconds, sizes in bytes."""
+
+    store: str = DEFAULT_STORE
+    migrate: Migrate = "auto"
+    payload_limit: int = 1_048_576
+    """The largest stored text of a job's arguments or result."""
+    heartbeat: int = SECOND
+    """How often a worker says that it lives."""
+    silence: int = 3 * SECOND
+    """The heartbeat's age from which a worker whose lock is free counts as dead."""
+    lease: int = 60 * SECOND
+    """The heartbeat's age from which a worker counts as dead whatever its lock says."""
+    patience: int = 15 * SECOND
+    """How long a call waits for a store that was reached before and does not answer."""
+    grace: int = 25 * SECOND
+    """How long a stopping worker lets running jobs finish."""
+    stop_patience: int = 5 * SECOND
+    """How long a job that was told to stop may take before it is reported and its slot replaced."""
+    max_hung: int = 4
+    """How many jobs that ignore being stopped a worker carries before it ends to be started anew."""
+    child_max_jobs: int = 1_000
+    """Jobs after which a child process of the process lane is replaced."""
+    child_max_memory: int = 1 << 30
+    """Resident bytes from which a child process is replaced after its job."""
+
+    def __repr__(self) -> str:
+        """Show every setting, the store without its password."""
+        shown = ", ".join(
+            f"{one.name}={_masked(str(getattr(self, one.name)))}" for one in fields(self)
+        )
+        return f"Settings({shown})"
+
+
+_READ: Final[Mapping[str, Callable[[Any, str], Any]]] = {
+    "store": lambda value, name: _checked_text(value, name),
+    "migrate": lambda value, name: _one_of(value, name, ("auto", "never")),
+    "payload_limit": lambda value, name: _count(value, name),
+    "max_hung": lambda value, name: _count(value, name),
+    "child_max_jobs": lambda value, name: _count(value, name),
+    "child_max_memory": lambda value, name: to_bytes(value, name),
+}
+
+
+def load_settings(given: Mapping[str, Any], environment: Mapping[str, str] = os.environ) -> Settings:
+    """Return the settings: those given, else those of `LINESHAFT_<NAME>`, else the defaults.
+
+    Raises `ConfigError`, one line naming the setting, when one is out of its range.
+    """
+    found: dict[str, Any] = {}
+    for one in fields(Settings):
+        variable = f"LINESHAFT_{one.name.upper()}"
+        value = given.get(one.name)
+        if value is None:
+            value, name = environment.get(variable), variable
+        else:
+            name = one.name
+        if value is not None:
+            found[one.name] = _READ.get(one.name, _duration)(value, name)
+    settings = Settings(**found)
+    parse_store(settings.store)
+    if not settings.heartbeat < settings.silence < settings.lease:
+        msg = "the settings must satisfy heartbeat < silence < lease"
+        raise ConfigError(msg)
+    return settings
+
+
+_SIZE: Final = re.compile(r"(\d+(?:\.\d+)?)\s*(B|KB|KiB|MB|MiB|GB|GiB)")
+_SIZES: Final = {"B": 1, "KB": 10**3, "KiB": 1 << 10, "MB": 10**6, "MiB": 1 << 20, "GB": 10**9, "GiB": 1 << 30}
+
+
+def to_bytes(value: int | str, name: str) -> int:
+    """Return a size in bytes from a number or text such as `"512MiB"`; raises `ConfigError`, naming `name`."""
+    if isinstance(value, str) and (match := _SIZE.fullmatch(value.strip())):
+        return round(float(match[1]) * _SIZES[match[2]])
+    return _count(value, name)
+
+
+def _count(value: int | str, name: str) -> int:
+    try:
+        number = int(value)
+    except (TypeError, ValueError):
+        number = 0
+    if number < 1 or isinstance(value, bool | float):
+        msg = f"{name}={value!r} must be a whole number from 1"
+        raise ConfigError(msg)
+    return number
+
+
+def _duration(value: Duration, name: str) -> int:
+    number = float(value) if isinstance(value, str) and re.fullmatch(r"\d+(\.\d+)?", value) else value
+    return to_micros(number, name)
+
+
+def _one_of(value: str, name: str, allowed: Sequence[str]) -> str:
+    if value not in allowed:
+        msg = f"{name}={value!r} must be one of {', '.join(map(repr, allowed))}"
+        raise ConfigError(msg)
+    return value
+
+
+def _checked_text(value: str, name: str) -> str:
+    if not isinstance(value, str):
+        msg = f"{name}={value!r} must be a text such as {DEFAULT_STORE!r}"
+        raise ConfigError(msg)
+    return value

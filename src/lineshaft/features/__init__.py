@@ -1,0 +1,1 @@
+"""Features: each fills seams of `lineshaft.feature`, one folder a feature."""

@@ -1,0 +1,130 @@
+"""What becomes of a job that meets another one of its key: decided here, written elsewhere."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection, Iterator, Sequence
+from enum import Enum
+from typing import Any, Final, NamedTuple
+
+import msgspec
+
+from lineshaft.errors import UniqueConflictError
+from lineshaft.feature import Incoming
+from lineshaft.options import Unique
+from lineshaft.transitions import FINAL, State, state_of
+
+WAITING: Final = frozenset({State.SCHEDULED, State.QUEUED, State.RETRYING})
+FOREVER: Final = 2**63 - 1
+"""`until` of a key that a finished job holds for as long as the history keeps it."""
+
+REPLACED: Final = (
+    "args",
+    "queue",
+    "rank",
+    "run_at",
+    "stage",
+    "max_attempts",
+    "deadline",
+    "tags",
+    "meta",
+    "options",
+    "context",
+)
+"""What a job takes from the one that replaces it; id, attempts and errors stay its own."""
+
+
+class Action(Enum):
+    """What is done with a newcomer."""
+
+    STORE = "store"
+    SKIP = "skip"
+    REPLACE = "replace"
+
+
+class Holder(NamedTuple):
+    """The job that a key belongs to."""
+
+    id: str
+    state: State
+    created_at: int
+    is_waiting: bool
+    """Whether it can be replaced: no worker holds it, and nobody asked it to stop."""
+    is_stored: bool
+    """Whether it was stored before this call."""
+
+
+class Answer(NamedTuple):
+    """What is done with one newcomer, and who holds the key afterwards."""
+
+    job: Incoming
+    action: Action
+    holder: Holder | None
+
+
+def digest(job: Incoming) -> str:
+    """Return the key of a job: SHA-256, in hex, over its tenant, its task's name and the arguments that count."""
+    text = msgspec.json.encode([job.row["tenant"], job.row["name"], job.unique_text])
+    return hashlib.sha256(text).hexdigest()
+
+
+def held_until(job: Incoming) -> int | None:
+    """Return when the job, once finished, stops to hold its key; None when it does so at once."""
+    rule = _rule(job)
+    if not rule.counting & FINAL:
+        return None
+    return FOREVER if rule.window is None else int(job.row["created_at"]) + rule.window
+
+
+def settle(newcomers: Sequence[Incoming], holder: Holder | None, stored: Collection[str], now: int) -> Iterator[Answer]:
+    """Yield what is done with jobs of one key, in order; each meets what the one before it left.
+
+    `stored` are the ids of those that the store has already: resends of an enqueue whose answer was lost.
+    Raises `UniqueConflictError` where a newcomer's rule says so.
+    """
+    for job in newcomers:
+        answer = _resent(job, holder, stored) or _meet(job, holder, now)
+        holder = answer.holder
+        yield answer
+
+
+def _resent(job: Incoming, holder: Holder | None, stored: Collection[str]) -> Answer | None:
+    is_resent = job.row["id"] in stored or (holder is not None and holder.id == job.row["id"])
+    return Answer(job, Action.STORE, holder) if is_resent else None
+
+
+def _meet(job: Incoming, holder: Holder | None, now: int) -> Answer:
+    rule = _rule(job)
+    if holder is None or not _counts(holder, rule, now):
+        return Answer(job, Action.STORE, _newborn(job.row))
+    if rule.on_conflict == "error":
+        raise _conflict(job, holder)
+    if rule.on_conflict == "replace" and holder.is_waiting:
+        replaced = holder._replace(state=_newborn(job.row).state)
+        return Answer(job, Action.REPLACE, replaced)
+    return Answer(job, Action.SKIP, holder)
+
+
+def _counts(holder: Holder, rule: Unique, now: int) -> bool:
+    is_recent = rule.window is None or now - holder.created_at < rule.window
+    return is_recent and holder.state in rule.counting
+
+
+def _newborn(row: dict[str, Any]) -> Holder:
+    state = state_of(row["stage"], is_held=False, is_cancel_requested=False)
+    return Holder(row["id"], state, row["created_at"], state in WAITING, is_stored=False)
+
+
+def _conflict(job: Incoming, holder: Holder) -> UniqueConflictError:
+    what = f"is {holder.state}" if holder.is_stored else "stands before it in the same call"
+    return UniqueConflictError(
+        f"{job.row['name']}: job {holder.id} of the same unique key {what}, so nothing was stored; "
+        "look at that job, or use on_conflict='skip' or 'replace'",
+        holder.id,
+    )
+
+
+def _rule(job: Incoming) -> Unique:
+    rule = job.options.unique
+    assert rule is not None
+    return rule

@@ -1,0 +1,78 @@
+-- name: take_keys
+-- One statement takes what is free, waits for who is taking it at this moment, and locks what is held ("where false"
+-- locks the row without writing a new version), in the order of the keys: nobody can wait in a circle. Each later
+-- statement has a snapshot begun after the locks were had, so it sees what their former owners committed.
+with taken as (
+    insert into lineshaft.unique_key (key, job, until)
+    select key, job, until
+      from json_to_recordset(%(rows)s::json) as r (key text collate "C", job uuid, until bigint)
+     order by key
+        on conflict (key) do update set job = excluded.job where false
+    returning 1
+)
+select count(*) from taken;
+
+-- name: find_holders
+select key, job::text from lineshaft.unique_key where key = any(%(keys)s::text[]);
+
+-- name: look_up_jobs
+-- One statement: a job that finishes meanwhile is seen in exactly one of the tables.
+select id::text, stage, worker is not null, cancel_requested, created_at
+  from lineshaft.job where id = any(%(ids)s::uuid[])
+union all
+select id::text, stage, false, false, created_at
+  from lineshaft.history where id = any(%(ids)s::uuid[]);
+
+-- name: lock_waiting
+-- Held jobs are not locked: their worker may be finishing several at once, in another order than ours.
+select id::text from lineshaft.job
+ where id = any(%(ids)s::uuid[]) and worker is null and not cancel_requested
+ order by id for update;
+
+-- name: replace_jobs
+-- A revived job's budget lies on top of the attempts of its former life.
+with replaced as (
+    update lineshaft.job
+       set args = (%(args)s::text[])[width_bucket(id, %(id)s::uuid[])],
+           queue = (%(queue)s::text[])[width_bucket(id, %(id)s::uuid[])],
+           rank = (%(rank)s::smallint[])[width_bucket(id, %(id)s::uuid[])],
+           run_at = (%(run_at)s::bigint[])[width_bucket(id, %(id)s::uuid[])],
+           stage = (%(stage)s::smallint[])[width_bucket(id, %(id)s::uuid[])],
+           max_attempts = attempts_before + (%(max_attempts)s::integer[])[width_bucket(id, %(id)s::uuid[])],
+           deadline = (%(deadline)s::bigint[])[width_bucket(id, %(id)s::uuid[])],
+           tags = (%(tags)s::text[])[width_bucket(id, %(id)s::uuid[])],
+           meta = (%(meta)s::text[])[width_bucket(id, %(id)s::uuid[])],
+           options = (%(options)s::text[])[width_bucket(id, %(id)s::uuid[])],
+           context = (%(context)s::text[])[width_bucket(id, %(id)s::uuid[])]
+     where id = any(%(id)s::uuid[]) and worker is null
+    returning queue
+)
+select count(*),
+       (select count(pg_notify('lineshaft_worker', queue)) from (select distinct queue from replaced) as woken
+         where exists (select from lineshaft.worker where is_idle))
+  from replaced;
+
+-- name: move_keys
+update lineshaft.unique_key
+   set job = (%(job)s::uuid[])[width_bucket(key, %(key)s::text[])],
+       until = (%(until)s::bigint[])[width_bucket(key, %(key)s::text[])]
+ where key = any(%(key)s::text[]);
+
+-- name: last_of_chunk
+select max(key) from (
+    select key from lineshaft.unique_key where key > %(after)s::text order by key limit %(limit)s) as chunk;
+
+-- name: prune_keys
+-- A key that is being given to another job is waited for, and then kept: "job" no longer is what was judged dead.
+with dead as materialized (
+    select key, job from lineshaft.unique_key u
+     where key > %(after)s::text and key <= %(last)s::text
+       and not exists (select from lineshaft.job j where j.id = u.job)
+       and (until is null or until <= %(now)s
+            or (until = %(forever)s and not exists (select from lineshaft.history h where h.id = u.job)))
+), gone as (
+    delete from lineshaft.unique_key u using dead
+     where u.key = dead.key and u.job = dead.job
+    returning 1
+)
+select count(*) from gone;

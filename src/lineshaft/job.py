@@ -1,0 +1,347 @@
+"""A job as its users see it: a snapshot with the calls that act on it, and the id that names it."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from typing import Any, Final, Generic, NamedTuple, Protocol, TypeVar, cast
+from uuid import UUID
+
+import msgspec
+
+from lineshaft.clock import Duration, to_datetime, wall_clock
+from lineshaft.errors import (
+    JobCancelled,
+    JobFailed,
+    JobNotFound,
+    JobNotRun,
+    JobTimeout,
+    ResultGone,
+)
+from lineshaft.outcomes import JobError
+from lineshaft.transitions import Reason, State, state_of
+
+R_co = TypeVar("R_co", covariant=True)
+
+_decode: Final = msgspec.json.Decoder().decode
+_decode_error: Final = msgspec.json.Decoder(JobError).decode
+
+_COUNTER_BITS: Final = 12
+_id_lock: Final = threading.Lock()
+_last_id: list[int] = [0]
+
+
+def new_id() -> str:
+    """Return a new job id: a UUIDv7 (RFC 9562), greater than every one made before in this process."""
+    with _id_lock:
+        ticks = (wall_clock() << _COUNTER_BITS) // 1_000  # milliseconds, then 12 bits that count within one
+        _last_id[0] = ticks = max(ticks, _last_id[0] + 1)
+    millis, counter = ticks >> _COUNTER_BITS, ticks & ((1 << _COUNTER_BITS) - 1)
+    tail = (int.from_bytes(os.urandom(8)) & ((1 << 62) - 1)) | (0b10 << 62)
+    number = f"{(millis << 80) | (7 << 76) | (counter << 64) | tail:032x}"
+    return f"{number[:8]}-{number[8:12]}-{number[12:16]}-{number[16:20]}-{number[20:]}"
+
+
+def checked_id(job_id: str) -> str:
+    """Return a job id in its canonical form; raises `JobNotFound` when it cannot be one."""
+    try:
+        return str(UUID(job_id))
+    except (ValueError, AttributeError, TypeError):
+        msg = f"{job_id!r} is not a job id; ids look like 0197a6f0-5c1e-7cc3-98c4-dc0c0c07398f"
+        raise JobNotFound(msg) from None
+
+
+class JobRow(NamedTuple):
+    """A job as stored; instants are microseconds since the epoch, JSON columns still text."""
+
+    id: str
+    queue: str
+    name: str
+    rank: int
+    run_at: int
+    stage: int
+    created_at: int
+    started_at: int | None
+    worker: int | None
+    claim: int
+    attempt: int
+    max_attempts: int
+    deadline: int | None
+    cancel_requested: bool
+    tenant: str | None
+    tags: str | None
+    meta: str | None
+    args: str
+    progress: str | None
+    errors: str | None
+    reason: str | None
+    result: str | None
+    finished_at: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a job is: `fraction` between 0 and 1, a message, and when it said so (aware UTC)."""
+
+    fraction: float
+    message: str | None
+    at: datetime
+
+
+class JobDoor(Protocol):
+    """What a job's calls go through: the app that it belongs to."""
+
+    def fetch(self, job_id: str) -> JobRow: ...
+    def await_final(self, job_ids: Sequence[str], timeout: Duration | None) -> None: ...
+    async def aawait_final(self, job_ids: Sequence[str], timeout: Duration | None) -> None: ...
+    def cancel_one(self, job_id: str) -> None: ...
+    def revive(self, job_id: str) -> None: ...
+    def reschedule(self, job_id: str, run_at: datetime | None, delay: Duration | None) -> None: ...
+    def delete_one(self, job_id: str) -> None: ...
+    def logs(self, job_id: str) -> list[dict[str, Any]]: ...
+    def load_result(self, name: str, text: str) -> Any: ...
+    async def in_thread(self, call: Any, /, *args: Any) -> Any: ...
+
+
+class Job(Generic[R_co]):
+    """A job, as it was when it was last read; `refresh()` reads it again.
+
+    `result` and `wait` read it again by themselves. The calls that touch the store have async twins with the prefix
+    `a`; they raise `JobNotFound` once the job is gone and `StoreUnavailableError` while the store cannot be reached.
+    """
+
+    def __init__(self, door: JobDoor, row: JobRow, *, existing: bool = False) -> None:
+        self._door = door
+        self._row = row
+        self.existing = existing
+
+    def __repr__(self) -> str:
+        """Show what and where."""
+        return f"<Job {self.id} {self.name} {self.state.value}>"
+
+    def __eq__(self, other: object) -> bool:
+        """Jobs are the same when their ids are."""
+        return isinstance(other, Job) and other.id == self.id
+
+    def __hash__(self) -> int:
+        """Hash by id."""
+        return hash(self.id)
+
+    @property
+    def id(self) -> str:
+        """The job's id, a UUIDv7."""
+        return self._row.id
+
+    @property
+    def name(self) -> str:
+        """The task's name."""
+        return self._row.name
+
+    @property
+    def state(self) -> State:
+        """What the job was doing."""
+        row = self._row
+        return state_of(row.stage, is_held=row.worker is not None, is_cancel_requested=bool(row.cancel_requested))
+
+    @property
+    def reason(self) -> Reason | None:
+        """Why a dead job is dead."""
+        return Reason(self._row.reason) if self._row.reason else None
+
+    @property
+    def queue(self) -> str:
+        """The queue."""
+        return self._row.queue
+
+    @property
+    def priority(self) -> int:
+        """The priority, -100 to 100; higher runs sooner."""
+        return -self._row.rank
+
+    @property
+    def attempt(self) -> int:
+        """The number of the present or last attempt; 0 before the first."""
+        return self._row.attempt
+
+    @property
+    def max_attempts(self) -> int:
+        """The number of the last attempt that the job may have."""
+        return self._row.max_attempts
+
+    @property
+    def args(self) -> tuple[list[Any], dict[str, Any]]:
+        """The positional and keyword arguments, as plain JSON values."""
+        positional, keyword = _decode(self._row.args)
+        return positional, keyword
+
+    @property
+    def progress(self) -> Progress | None:
+        """What the running attempt last said of its progress."""
+        if not self._row.progress:
+            return None
+        fraction, message, at = _decode(self._row.progress)
+        return Progress(fraction, message, to_datetime(at))
+
+    @cached_property
+    def errors(self) -> list[dict[str, Any]]:
+        """Every failed attempt: `attempt`, `type`, `message`, `traceback`, `at`."""
+        return [_decode_error(line).public() for line in (self._row.errors or "").splitlines()]
+
+    @property
+    def created_at(self) -> datetime:
+        """When it was enqueued."""
+        return to_datetime(self._row.created_at)
+
+    @property
+    def run_at(self) -> datetime:
+        """When it may, or might, run."""
+        return to_datetime(self._row.run_at)
+
+    @property
+    def started_at(self) -> datetime | None:
+        """When its last attempt was claimed."""
+        return _optional(self._row.started_at)
+
+    @property
+    def finished_at(self) -> datetime | None:
+        """When it reached its final state."""
+        return _optional(self._row.finished_at)
+
+    @property
+    def deadline(self) -> datetime | None:
+        """The time by which it has to start."""
+        return _optional(self._row.deadline)
+
+    @property
+    def tags(self) -> list[str]:
+        """Its tags."""
+        return cast(list[str], _decode(self._row.tags)) if self._row.tags else []
+
+    @property
+    def meta(self) -> dict[str, Any]:
+        """Whatever was noted about it at enqueue."""
+        return cast(dict[str, Any], _decode(self._row.meta)) if self._row.meta else {}
+
+    @property
+    def tenant(self) -> str | None:
+        """Its owner."""
+        return self._row.tenant
+
+    @property
+    def value(self) -> R_co:
+        """The stored result of a completed job, without waiting; raises as `result` does."""
+        self._raise_unless_completed()
+        if self._row.result is None:
+            msg = f"job {self.id} completed, but its result was not kept (keep_result)"
+            raise ResultGone(msg)
+        return cast(R_co, self._door.load_result(self.name, self._row.result))
+
+    def refresh(self) -> Job[R_co]:
+        """Read the job again and return it."""
+        self._take(self._door.fetch(self.id))
+        return self
+
+    def wait(self, timeout: Duration | None = None) -> Job[R_co]:
+        """Wait until the job is final and return it.
+
+        Raises `ResultTimeout` when `timeout` (seconds, or text such as `"30s"`) passes first, `WouldDeadlock` inside a
+        job or on an event loop's thread.
+        """
+        if not self.state.is_final:
+            self._door.await_final([self.id], timeout)
+            self.refresh()
+        return self
+
+    def result(self, timeout: Duration | None = None) -> R_co:
+        """Wait until the job is final and return what the function returned.
+
+        Raises `JobFailed` (or `JobTimeout`) when it is dead, `JobCancelled`, `JobNotRun` when it expired or was
+        skipped, `ResultGone` when the result is no longer kept, and what `wait` raises.
+        """
+        return self.wait(timeout).value
+
+    def cancel(self) -> None:
+        """Cancel the job: at once when it waits; a running one is asked to stop."""
+        self._door.cancel_one(self.id)
+
+    def retry(self) -> None:
+        """Have a dead, cancelled or expired job tried again, with a fresh budget; attempt numbers go on."""
+        self._door.revive(self.id)
+
+    def reschedule(self, *, run_at: datetime | None = None, delay: Duration | None = None) -> None:
+        """Give a waiting job another time: `run_at` (aware) or `delay` from now."""
+        self._door.reschedule(self.id, run_at, delay)
+
+    def delete(self) -> None:
+        """Delete the job and its logs; a running one has to be cancelled first."""
+        self._door.delete_one(self.id)
+
+    def logs(self) -> list[dict[str, Any]]:
+        """Return what the job logged: `attempt`, `at`, `level`, `logger`, `message`, in order."""
+        return self._door.logs(self.id)
+
+    async def arefresh(self) -> Job[R_co]:
+        """As `refresh`."""
+        self._take(await self._door.in_thread(self._door.fetch, self.id))
+        return self
+
+    async def await_(self, timeout: Duration | None = None) -> Job[R_co]:
+        """As `wait`; the underscore is there because `await` is a word of Python."""
+        if not self.state.is_final:
+            await self._door.aawait_final([self.id], timeout)
+            await self.arefresh()
+        return self
+
+    async def aresult(self, timeout: Duration | None = None) -> R_co:
+        """As `result`."""
+        job = await self.await_(timeout)
+        return job.value
+
+    async def acancel(self) -> None:
+        """As `cancel`."""
+        await self._door.in_thread(self._door.cancel_one, self.id)
+
+    async def aretry(self) -> None:
+        """As `retry`."""
+        await self._door.in_thread(self._door.revive, self.id)
+
+    async def areschedule(self, *, run_at: datetime | None = None, delay: Duration | None = None) -> None:
+        """As `reschedule`."""
+        await self._door.in_thread(self._door.reschedule, self.id, run_at, delay)
+
+    async def adelete(self) -> None:
+        """As `delete`."""
+        await self._door.in_thread(self._door.delete_one, self.id)
+
+    async def alogs(self) -> list[dict[str, Any]]:
+        """As `logs`."""
+        logs: list[dict[str, Any]] = await self._door.in_thread(self._door.logs, self.id)
+        return logs
+
+    def _take(self, row: JobRow) -> None:
+        self._row = row
+        self.__dict__.pop("errors", None)
+
+    def _raise_unless_completed(self) -> None:
+        match self.state:
+            case State.COMPLETED:
+                return
+            case State.DEAD:
+                last = self.errors[-1] if self.errors else {"type": "", "message": "no error was kept"}
+                kind = JobTimeout if self.reason is Reason.TIMEOUT else JobFailed
+                msg = f"job {self.id} ({self.name}) is dead ({self.reason}): {last['type']}: {last['message']}"
+                raise kind(msg, self)
+            case State.CANCELLED:
+                raise JobCancelled(f"job {self.id} ({self.name}) was cancelled")
+            case State.SKIPPED | State.EXPIRED as state:
+                raise JobNotRun(f"job {self.id} ({self.name}) did not run: it is {state.value}")
+            case state:
+                raise ResultGone(f"job {self.id} ({self.name}) has no result yet: it is {state.value}")
+
+
+def _optional(instant: int | None) -> datetime | None:
+    return None if instant is None else to_datetime(instant)

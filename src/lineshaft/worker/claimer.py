@@ -1,0 +1,141 @@
+"""Decides how many jobs to take from which queue, and takes them."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+from lineshaft.clock import SECOND, Clock
+from lineshaft.engines.base import Engine, Tx
+from lineshaft.store.claim import Claimed, claim_jobs, next_due, promote_due
+from lineshaft.store.upkeep import set_idle
+from lineshaft.transitions import PutBack, Transition
+
+_log = logging.getLogger("lineshaft.worker")
+
+_LARGEST_CLAIM: Final = 1_000
+# A claimed job that waits in this worker cannot be taken by another: it should not wait for longer than this.
+_PREFETCH_SECONDS: Final = 0.05
+_SMOOTHING: Final = 0.3
+_DUE_CHECK: Final = SECOND // 2
+
+
+class QueueSlots:
+    """One queue's places in this worker, and how fast jobs went through them lately."""
+
+    def __init__(self, name: str, limit: int) -> None:
+        self.name, self.limit = name, limit
+        self.held = 0
+        self.rate = 0.0
+        """Jobs a second, smoothed."""
+        self.may_have_jobs = True
+        self.may_prefetch = True
+        """Whether all its jobs use one lane, which alone can then keep to the limit."""
+
+    def room(self) -> int:
+        """Return how many jobs may be claimed now: the free places, and a little more for short jobs."""
+        prefetch = int(self.rate * _PREFETCH_SECONDS) if self.may_prefetch else 0
+        return min(self.limit + prefetch - self.held, _LARGEST_CLAIM)
+
+    def finished(self, count: int, seconds: float) -> None:
+        """Note that this many jobs ended within a time in which some were held."""
+        self.held -= count
+        if seconds > 0:
+            self.rate += _SMOOTHING * (count / seconds - self.rate)
+
+
+class Claimer:
+    """Takes jobs for one worker; the queues come in the order in which they are served."""
+
+    def __init__(self, engine: Engine, worker: int, queues: Mapping[str, int], slots: int, clock: Clock) -> None:
+        self._engine, self._worker, self._clock = engine, worker, clock
+        self.queues = {name: QueueSlots(name, limit) for name, limit in queues.items()}
+        self._slots = slots
+        self._slots_bind = slots < sum(queues.values())
+        self._next_due: int | None = 0
+        self._due_checked = 0
+        self._is_idle = False
+        self.is_open = True
+
+    @property
+    def held(self) -> int:
+        """How many jobs this worker holds."""
+        return sum(queue.held for queue in self.queues.values())
+
+    def look(self, queues: Iterable[str] | None = None) -> None:
+        """Note that these queues (None: all) may have jobs."""
+        for name in self.queues if queues is None else queues:
+            if name in self.queues:
+                self.queues[name].may_have_jobs = True
+
+    def due_at(self, instant: int) -> None:
+        """Note that a job falls due at this time."""
+        if self._next_due is None or instant < self._next_due:
+            self._next_due = instant
+
+    def has_work(self, now: int) -> bool:
+        """Tell whether there is a reason to ask the store."""
+        return self.is_open and (self._is_due(now) or any(self._room(queue) > 0 for queue in self._hopeful()))
+
+    def wait(self, now: int) -> float:
+        """Return the seconds until there is a reason to look without being woken."""
+        until_due = self._engine.idle_poll if self._next_due is None else (self._next_due - now) / SECOND
+        return max(0.0, min(self._engine.idle_poll, until_due))
+
+    def claim(self, tx: Tx, now: int) -> list[Claimed]:
+        """Let due jobs in and take jobs up to the free places."""
+        if not self.is_open:
+            return []
+        self._let_due_in(tx, now)
+        claimed: list[Claimed] = []
+        for queue in self._hopeful():
+            room = self._room(queue, len(claimed))
+            if room <= 0:
+                continue
+            found = claim_jobs(tx, queue=queue.name, limit=room, worker=self._worker, now=now)
+            queue.may_have_jobs = len(found) == room
+            claimed += found
+        self._say_idle(tx, is_idle=not any(queue.may_have_jobs for queue in self.queues.values()))
+        return claimed
+
+    def took(self, claimed: Iterable[Claimed]) -> None:
+        """Count claimed jobs, once their transaction is committed."""
+        for one in claimed:
+            self.queues[one.queue].held += 1
+
+    def wrote(self, transitions: Iterable[Transition]) -> None:
+        """Look again when a job came back to a queue of ours."""
+        for one in transitions:
+            if isinstance(one, PutBack):
+                if one.run_at is None or one.run_at <= self._clock.now():
+                    self.look()
+                else:
+                    self.due_at(one.run_at)
+
+    def _hopeful(self) -> list[QueueSlots]:
+        return [queue for queue in self.queues.values() if queue.may_have_jobs]
+
+    def _room(self, queue: QueueSlots, more: int = 0) -> int:
+        if not self._slots_bind:
+            return queue.room()
+        return min(queue.limit - queue.held, self._slots - self.held - more)
+
+    def _is_due(self, now: int) -> bool:
+        return self._next_due is not None and self._next_due <= now
+
+    def _let_due_in(self, tx: Tx, now: int) -> None:
+        if not self._is_due(now) and now < self._due_checked + _DUE_CHECK:
+            return
+        if promote_due(tx, now):
+            self.look()
+        self._next_due = next_due(tx)
+        self._due_checked = now
+
+    def _say_idle(self, tx: Tx, *, is_idle: bool) -> None:
+        # Only PostgreSQL asks before it wakes; jobs that come one by one must not cost a write each.
+        if is_idle != self._is_idle and self._engine.dialect == "postgres":
+            set_idle(tx, worker=self._worker, is_idle=is_idle)
+            self._is_idle = is_idle
+            if is_idle:
+                self.look()  # whoever enqueued before this is committed did not wake us

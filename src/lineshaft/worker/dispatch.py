@@ -1,0 +1,131 @@
+"""From claimed jobs to lanes: finds each job's task and options, and the lane that runs it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Sequence
+
+import msgspec
+
+from lineshaft.clock import Clock
+from lineshaft.errors import ConfigError, UnknownTaskError
+from lineshaft.events import Subscribers
+from lineshaft.options import Lane as LaneName
+from lineshaft.options import Options, apply_execution
+from lineshaft.outcomes import Interrupted, Outcome, Rejected, Stopped, Unknown, describe
+from lineshaft.store.claim import Claimed
+from lineshaft.task import Task
+from lineshaft.transitions import is_expired
+from lineshaft.worker.claimer import QueueSlots
+from lineshaft.worker.lanes.base import Deliver, Lane
+from lineshaft.worker.run import Run
+from lineshaft.worker.runtime import Runtime
+
+_log = logging.getLogger("lineshaft.worker")
+MakeLane = Callable[[str, LaneName, int], Lane]
+
+
+class Dispatcher:
+    """Turns claimed jobs into runs and hands them to the lanes of their queues."""
+
+    def __init__(self, runtime: Runtime, make_lane: MakeLane, deliver: Deliver, on_start: Callable[[Run], None]) -> None:
+        self._runtime, self._make_lane, self._deliver, self._on_start = runtime, make_lane, deliver, on_start
+        self._lanes: dict[tuple[str, LaneName], Lane] = {}
+        self.runs: dict[str, Run] = {}
+        self._lane_of: dict[Run, Lane] = {}
+
+    def lane_of(self, run: Run) -> Lane | None:
+        """Return the lane that a run was handed to."""
+        return self._lane_of.get(run)
+
+    @property
+    def subscribers(self) -> Subscribers:
+        """Who wants to hear of events."""
+        return self._runtime.subscribers
+
+    @property
+    def lanes(self) -> list[Lane]:
+        """Every lane in use."""
+        return list(self._lanes.values())
+
+    def hand_out(self, claimed: Sequence[Claimed], queues: dict[str, QueueSlots], now: int) -> None:
+        """Give jobs to their lanes, a lane's share at once, in order."""
+        shares: dict[tuple[str, LaneName], list[Run]] = {}
+        for one in claimed:
+            run, outcome = self._prepare(one, now)
+            self.runs[one.held.id] = run
+            if outcome is not None:
+                self._deliver(run, outcome)
+            else:
+                shares.setdefault((one.queue, self._lane_name(run)), []).append(run)
+        for key, runs in shares.items():
+            self._submit(key, runs, queues[key[0]])
+
+    def ended(self, runs: Iterable[Run]) -> None:
+        """Forget runs whose outcome was taken."""
+        for run in runs:
+            run.is_ended = True
+            self.runs.pop(run.id, None)
+            self._lane_of.pop(run, None)
+
+    def withdraw(self) -> int:
+        """Give back the jobs that no lane has started, and return how many."""
+        unstarted = [run for lane in self.lanes for run in lane.withdraw()]
+        for run in unstarted:
+            self._deliver(run, Interrupted())
+        return len(unstarted)
+
+    def _prepare(self, one: Claimed, now: int) -> tuple[Run, Outcome | None]:
+        clock = self._runtime.engine.clock
+        try:
+            task = self._runtime.tasks.find(one.name)
+        except UnknownTaskError as error:
+            return _unrunnable(one, clock), Unknown(describe(error, one.held.attempt, now))
+        try:
+            options = self._options(task, one)
+        except (ConfigError, TypeError, KeyError) as error:
+            return _unrunnable(one, clock), Rejected(describe(error, one.held.attempt, now))
+        run = Run(one, task, options, clock)
+        run.on_start = self._on_start
+        return run, Stopped() if one.cancel_requested else None
+
+    def _options(self, task: Task, one: Claimed) -> Options:  # type: ignore[type-arg]
+        if one.options is None:
+            return task.defaults
+        return apply_execution(task.defaults, msgspec.json.decode(one.options))
+
+    def _lane_name(self, run: Run) -> LaneName:
+        wanted = run.options.runs_in or ("async" if run.task.is_async else "thread")
+        return "process" if run.claimed.is_isolated and self._can_isolate(run) else wanted
+
+    def _can_isolate(self, run: Run) -> bool:
+        return run.task.is_importable and self._runtime.app_path is not None
+
+    def _submit(self, key: tuple[str, LaneName], runs: list[Run], slots: QueueSlots) -> None:
+        lane = self._lanes.get(key)
+        if lane is None:
+            lane = self._lanes[key] = self._make_lane(key[0], key[1], slots.limit)
+            # Several lanes do not know of each other: only the claim can then keep to the queue's limit.
+            slots.may_prefetch = sum(queue == key[0] for queue, _ in self._lanes) == 1 and key[1] != "process"
+        surplus = [] if slots.may_prefetch else runs[max(0, len(runs) - max(0, slots.held - slots.limit)) :]
+        for run in surplus:
+            self._deliver(run, Interrupted())
+        kept = runs[: len(runs) - len(surplus)]
+        for run in kept:
+            self._lane_of[run] = lane
+        lane.submit(kept)
+
+
+def _unrunnable(one: Claimed, clock: Clock) -> Run:
+    def nothing() -> None:
+        """Stand for a task that is not known here."""
+
+    return Run(one, Task(nothing, one.name, Options()), Options(), clock)
+
+
+def split_expired(claimed: Iterable[Claimed], now: int) -> tuple[list[Claimed], list[Claimed]]:
+    """Return (those that may start, those whose deadline has passed)."""
+    fresh, expired = [], []
+    for one in claimed:
+        (expired if is_expired(one.held, now) else fresh).append(one)
+    return fresh, expired

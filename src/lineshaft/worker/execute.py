@@ -1,0 +1,194 @@
+"""Running one attempt, step by step: rebuild the arguments, call through the middleware, store the result."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import inspect
+import logging
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, Final
+
+from lineshaft.context import restored
+from lineshaft.current import running
+from lineshaft.errors import ArgumentsError, PayloadError
+from lineshaft.injection import aprovided, provided
+from lineshaft.outcomes import (
+    Cancelled,
+    Done,
+    Failed,
+    GiveUp,
+    Interrupted,
+    JobError,
+    Outcome,
+    Rejected,
+    RetryLater,
+    Snooze,
+    Snoozed,
+    Stopped,
+    TimedOut,
+    describe,
+)
+from lineshaft.worker.run import Run
+from lineshaft.worker.runtime import Middleware, Runtime
+
+_log = logging.getLogger("lineshaft.worker")
+# From our own `_call` to the user's function: frames that would only stand before every traceback.
+_OWN_FRAMES: Final = 2
+
+Bound = tuple[Sequence[Any], Mapping[str, Any]]
+
+
+def execute(run: Run, runtime: Runtime) -> Outcome:
+    """Run an attempt of a plain function in this thread and return how it ended."""
+    return contextvars.Context().run(_execute, run, runtime)
+
+
+def _execute(run: Run, runtime: Runtime) -> Outcome:
+    running.set(run)
+    try:
+        restored(run.claimed.context, runtime.context)
+        args, kwargs = run.task.signature.load(run.claimed.args)
+        return _done(run, _call(run, runtime, args, kwargs))
+    except BaseException as error:  # noqa: BLE001 - whatever a job raises becomes its outcome
+        return failed(run, error)
+
+
+async def aexecute(run: Run, runtime: Runtime) -> Outcome:
+    """Run an attempt of a coroutine function on this event loop; the task that runs it has a context of its own."""
+    running.set(run)
+    try:
+        restored(run.claimed.context, runtime.context)
+        args, kwargs = run.task.signature.load(run.claimed.args)
+        return _done(run, await _acall(run, runtime, args, kwargs))
+    except BaseException as error:  # noqa: BLE001 - whatever a job raises becomes its outcome
+        return failed(run, error)
+
+
+def _call(run: Run, runtime: Runtime, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+    task = run.task
+    if not runtime.middleware and not task.injections:
+        return task.func(*args, **kwargs)
+
+    def innermost() -> Any:
+        with provided(task.injections, runtime.providers, kwargs) as values:
+            return task.func(*args, **values, **kwargs)
+
+    return _wrapped(run, runtime.middleware, innermost)()
+
+
+def _wrapped(run: Run, middleware: Sequence[Middleware], innermost: Callable[[], Any]) -> Callable[[], Any]:
+    call = innermost
+    for one in reversed(middleware):
+        call = _wrap(run, one, call)
+    return call
+
+
+def _wrap(run: Run, middleware: Middleware, call_next: Callable[[], Any]) -> Callable[[], Any]:
+    if not inspect.iscoroutinefunction(middleware):
+        return lambda: middleware(run, call_next)
+
+    async def acall_next() -> Any:
+        return call_next()
+
+    return lambda: asyncio.run(middleware(run, acall_next))
+
+
+async def _acall(run: Run, runtime: Runtime, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+    task = run.task
+    if not runtime.middleware and not task.injections:
+        return await task.func(*args, **kwargs)
+
+    async def innermost() -> Any:
+        async with aprovided(task.injections, runtime.providers, kwargs) as values:
+            return await task.func(*args, **values, **kwargs)
+
+    call: Callable[[], Awaitable[Any]] = innermost
+    for one in reversed(runtime.middleware):
+        call = _awrap(run, one, call)
+    return await call()
+
+
+def _awrap(run: Run, middleware: Middleware, call_next: Callable[[], Awaitable[Any]]) -> Callable[[], Awaitable[Any]]:
+    if inspect.iscoroutinefunction(middleware):
+        return lambda: middleware(run, call_next)  # type: ignore[no-any-return]
+
+    async def in_thread() -> Any:
+        loop = asyncio.get_running_loop()
+
+        def blocking_next() -> Any:
+            return asyncio.run_coroutine_threadsafe(_as_coroutine(call_next), loop).result()
+
+        return await asyncio.to_thread(middleware, run, blocking_next)
+
+    return in_thread
+
+
+async def _as_coroutine(call: Callable[[], Awaitable[Any]]) -> Any:
+    return await call()
+
+
+def _done(run: Run, value: Any) -> Outcome:
+    if run.options.keep_result == 0:
+        return Done(None)
+    try:
+        return Done(run.task.signature.dump_result(value))
+    except PayloadError as error:
+        return Rejected(describe(error, run.attempt, run.clock.now()))
+
+
+def failed(run: Run, error: BaseException) -> Outcome:
+    """Return what an error that a job raised means."""
+    match error:
+        case Cancelled() | asyncio.CancelledError() if run.stop_cause is not None:
+            return stopped(run, error)
+        case Snooze():
+            return Snoozed(error.delay)
+        case ArgumentsError() if _is_ours(error):
+            return Rejected(describe(error, run.attempt, run.clock.now()))
+        case RetryLater():
+            return Failed(_described(run, error), error.delay, run.options.retry.max_attempts)
+        case GiveUp():
+            return Failed(_described(run, error), None, run.options.retry.max_attempts)
+        case _:
+            return _by_policy(run, error)
+
+
+def stopped(run: Run, error: BaseException) -> Outcome:
+    """Return what the end of a job that was told to stop means."""
+    match run.stop_cause:
+        case "timeout":
+            seconds = (run.options.timeout or 0) / 1_000_000
+            timeout = TimeoutError(f"the attempt ran longer than its timeout of {seconds:g} s").with_traceback(
+                error.__traceback__
+            )
+            return TimedOut(_described(run, timeout), _wait(run, timeout), run.options.retry.max_attempts)
+        case "shutdown":
+            return Interrupted()
+        case _:
+            return Stopped()
+
+
+def _by_policy(run: Run, error: BaseException) -> Outcome:
+    # SystemExit, KeyboardInterrupt and other BaseExceptions end the attempt like any error: the worker goes on.
+    wants = run.options.retry.wants(error) if isinstance(error, Exception) else run.options.retry.wants(Exception())
+    return Failed(_described(run, error), _wait(run, error) if wants else None, run.options.retry.max_attempts)
+
+
+def _wait(run: Run, error: BaseException) -> int:
+    """Ask the policy how long to wait; a policy that breaks must not cost the job its next attempt."""
+    try:
+        return run.options.retry.wait(run.attempt, error)
+    except Exception:
+        _log.exception("the backoff of task %s failed; waiting 10 s", run.name)
+        return 10_000_000
+
+
+def _described(run: Run, error: BaseException) -> JobError:
+    return describe(error, run.attempt, run.clock.now(), skip_frames=_OWN_FRAMES)
+
+
+def _is_ours(error: ArgumentsError) -> bool:
+    """Tell whether the arguments of this very job did not fit, not those of a job that it wanted to enqueue."""
+    frame = error.__traceback__
+    return frame is not None and frame.tb_next is not None and "lineshaft" in frame.tb_next.tb_frame.f_globals["__name__"]

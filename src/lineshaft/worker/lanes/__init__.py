@@ -1,0 +1,1 @@
+"""Lanes: where jobs run. A lane never touches the store; it delivers an outcome."""

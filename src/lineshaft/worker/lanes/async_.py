@@ -1,0 +1,137 @@
+"""The async lane: coroutine functions on one event loop in a thread of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import io
+import sys
+import threading
+import traceback
+from collections import deque
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any, Final
+
+from lineshaft.outcomes import Cause, Interrupted, Outcome
+from lineshaft.worker.lanes.base import Deliver, Lane
+from lineshaft.worker.run import Run
+
+AExecute = Callable[[Run], Coroutine[Any, Any, Outcome]]
+
+_START_SECONDS: Final = 10
+
+
+class LoopThread:
+    """An event loop in a thread of its own, shared by the async lanes of a worker."""
+
+    def __init__(self) -> None:
+        self.loop = asyncio.new_event_loop()
+        self._started = threading.Event()
+        self.thread = threading.Thread(target=self._work, name="lineshaft-loop", daemon=True)
+        self.beats = 0
+
+    def start(self) -> None:
+        """Start the loop."""
+        self.thread.start()
+        self._started.wait(_START_SECONDS)
+
+    def _work(self) -> None:
+        asyncio.set_event_loop(self.loop)
+        self.loop.call_soon(self._started.set)
+        try:
+            self.loop.run_forever()
+        finally:
+            self.loop.close()
+
+    def beat(self) -> None:
+        """Have the loop count one more turn; a watch compares to see whether something blocks it."""
+        self.loop.call_soon_threadsafe(self._count)
+
+    def _count(self) -> None:
+        self.beats += 1
+
+    def stack(self) -> str:
+        """Return what the loop's thread is doing."""
+        frame = sys._current_frames().get(self.thread.ident or 0)  # noqa: SLF001 - the documented way to another stack
+        return "".join(traceback.format_stack(frame)) if frame else ""
+
+    def close(self) -> None:
+        """Stop the loop; a job that blocks it is abandoned with its thread."""
+        self.loop.call_soon_threadsafe(self.loop.stop)
+
+
+class AsyncLane(Lane):
+    """Runs coroutine functions of one queue as tasks of the loop."""
+
+    def __init__(self, limit: int, loop: LoopThread, execute: AExecute, deliver: Deliver) -> None:
+        self._limit, self._loop = limit, loop
+        self._execute, self._deliver = execute, deliver
+        self._ready: deque[Run] = deque()
+        self._running: dict[Run, asyncio.Task[None]] = {}
+        self._replaced: set[Run] = set()
+
+    def submit(self, runs: Sequence[Run]) -> None:
+        """Take jobs and have the loop start them; one call into the loop for all of them."""
+        self._ready.extend(runs)
+        self._loop.loop.call_soon_threadsafe(self._fill)
+
+    def stop(self, run: Run, cause: Cause) -> None:
+        """Cancel the job's task."""
+        self._loop.loop.call_soon_threadsafe(self._cancel, run, cause)
+
+    def replace(self, run: Run) -> None:
+        """Let another job take the slot."""
+        self._loop.loop.call_soon_threadsafe(self._give_slot_away, run)
+
+    def stack_of(self, run: Run) -> str:
+        """Return the stack of the job's task, or of the loop while the job runs on it."""
+        task = self._running.get(run)
+        if task is None:
+            return ""
+        text = io.StringIO()
+        task.print_stack(file=text)
+        return text.getvalue() + self._loop.stack()
+
+    def withdraw(self) -> list[Run]:
+        """Take back what has not started."""
+        taken: list[Run] = []
+        while True:
+            try:
+                taken.append(self._ready.popleft())
+            except IndexError:
+                return taken
+
+    def close(self) -> None:
+        """Leave the loop to its owner."""
+
+    def _fill(self) -> None:
+        while len(self._running) - len(self._replaced) < self._limit:
+            try:
+                run = self._ready.popleft()
+            except IndexError:
+                return
+            run.start()
+            task = self._loop.loop.create_task(self._run(run), context=contextvars.Context())
+            self._running[run] = task
+
+    async def _run(self, run: Run) -> None:
+        outcome: Outcome = Interrupted()
+        try:
+            outcome = await self._execute(run)
+        finally:
+            self._running.pop(run, None)
+            self._replaced.discard(run)
+            self._deliver(run, outcome)
+            if self._ready:
+                self._fill()
+
+    def _cancel(self, run: Run, cause: Cause) -> None:
+        task = self._running.get(run)
+        if task is not None and run.stop_cause is None:
+            run.stop_cause = cause
+            task.cancel()
+
+    def _give_slot_away(self, run: Run) -> None:
+        if run in self._running:
+            self._replaced.add(run)
+            self._fill()

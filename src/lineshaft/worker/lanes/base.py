@@ -1,0 +1,40 @@
+"""What a lane is."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+
+from lineshaft.outcomes import Cause, Outcome
+from lineshaft.worker.run import Run
+
+Deliver = Callable[[Run, Outcome], None]
+"""Hands an outcome to the finisher; from any thread, at once."""
+
+
+class Lane(ABC):
+    """Runs jobs of one queue, at most `limit` at once; what it cannot start yet waits in it, in order."""
+
+    @abstractmethod
+    def submit(self, runs: Sequence[Run]) -> None:
+        """Take jobs; returns at once."""
+
+    @abstractmethod
+    def stop(self, run: Run, cause: Cause) -> None:
+        """Tell a started job to stop: once, and never the job that runs after it."""
+
+    @abstractmethod
+    def replace(self, run: Run) -> None:
+        """Give the slot of a job that ignores being stopped to others; the job keeps what it holds until it ends."""
+
+    @abstractmethod
+    def stack_of(self, run: Run) -> str:
+        """Return where a job is at the moment, as text."""
+
+    @abstractmethod
+    def withdraw(self) -> list[Run]:
+        """Take back the jobs that have not started."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """End the lane; no job runs in it any more, or it is abandoned."""

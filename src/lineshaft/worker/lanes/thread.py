@@ -1,0 +1,171 @@
+"""The thread lane: plain functions, each in a thread of a pool that grows up to the queue's concurrency."""
+
+from __future__ import annotations
+
+import ctypes
+import itertools
+import sys
+import threading
+import time
+import traceback
+from collections import deque
+from collections.abc import Callable, Sequence
+
+from lineshaft.outcomes import Cancelled, Cause, Outcome
+from lineshaft.worker.execute import stopped
+from lineshaft.worker.lanes.base import Deliver, Lane
+from lineshaft.worker.run import Run
+
+Execute = Callable[[Run], Outcome]
+
+_numbers = itertools.count(1)
+
+
+class ThreadLane(Lane):
+    """Threads that take from one shared row of jobs: a slow job delays none of those behind it."""
+
+    def __init__(self, queue: str, limit: int, execute: Execute, deliver: Deliver) -> None:
+        self._queue, self._limit = queue, limit
+        self._execute, self._deliver = execute, deliver
+        self._ready: deque[Run] = deque()
+        self._lock = threading.Lock()
+        self._sleepers: list[_Slot] = []
+        self._slots: dict[int, _Slot] = {}
+        self._closed = False
+
+    def submit(self, runs: Sequence[Run]) -> None:
+        """Take jobs and wake one thread; it wakes the next, so that a burst of tiny jobs wakes few."""
+        self._ready.extend(runs)
+        self._wake_one()
+
+    def stop(self, run: Run, cause: Cause) -> None:
+        """Raise `Cancelled` in the thread of a job, at the next line of Python that it runs."""
+        slot = next((one for one in list(self._slots.values()) if one.run is run), None)
+        if slot is None or not _take(run.stop_permit):
+            return
+        run.stop_cause = cause
+        if slot.run is run:
+            _raise_in(slot.thread, Cancelled)
+        run.stop_sent = True
+
+    def replace(self, run: Run) -> None:
+        """Let another thread be started beside the one that hangs; it ends with its job."""
+        with self._lock:
+            for number, slot in self._slots.items():
+                if slot.run is run:
+                    slot.is_replaced = True
+                    del self._slots[number]
+                    break
+        self._wake_one()
+
+    def stack_of(self, run: Run) -> str:
+        """Return the stack of the job's thread."""
+        for thread in threading.enumerate():
+            if getattr(thread, "lineshaft_run", None) is run and thread.ident is not None:
+                frame = sys._current_frames().get(thread.ident)  # noqa: SLF001 - the documented way to another stack
+                return "".join(traceback.format_stack(frame)) if frame else ""
+        return ""
+
+    def withdraw(self) -> list[Run]:
+        """Take back what has not started."""
+        taken: list[Run] = []
+        while True:
+            try:
+                taken.append(self._ready.popleft())
+            except IndexError:
+                return taken
+
+    def close(self) -> None:
+        """Let the threads end."""
+        with self._lock:
+            self._closed = True
+            for slot in self._sleepers:
+                slot.bell.release()
+            self._sleepers.clear()
+
+    def _wake_one(self) -> None:
+        with self._lock:
+            if self._sleepers:
+                self._sleepers.pop().bell.release()
+            elif len(self._slots) < self._limit and self._ready and not self._closed:
+                slot = _Slot(self, f"lineshaft-{self._queue}-{next(_numbers)}")
+                self._slots[id(slot)] = slot
+                slot.thread.start()
+
+    def work(self, slot: _Slot) -> None:
+        """Run jobs until the lane closes."""
+        while not slot.is_replaced:
+            try:
+                run = self._ready.popleft()
+            except IndexError:
+                if not self._sleep(slot):
+                    return
+                continue
+            if self._ready and (self._sleepers or len(self._slots) < self._limit):
+                self._wake_one()
+            self._run(slot, run)
+
+    def _sleep(self, slot: _Slot) -> bool:
+        with self._lock:
+            if self._closed:
+                return False
+            if self._ready:
+                return True
+            self._sleepers.append(slot)
+        slot.bell.acquire()
+        return True
+
+    def _run(self, slot: _Slot, run: Run) -> None:
+        slot.run = run
+        run.start()
+        slot.thread.lineshaft_run = run  # type: ignore[attr-defined]
+        try:
+            outcome = self._execute(run)
+        except Cancelled as error:  # it arrived between the job's last line and ours
+            outcome = stopped(run, error)
+        if not _take(run.stop_permit):
+            _swallow_late_stop(run)
+        slot.run = None
+        slot.thread.lineshaft_run = None  # type: ignore[attr-defined]
+        self._deliver(run, outcome)
+
+
+class _Slot:
+    """One thread of the lane, and the job that it runs at the moment."""
+
+    def __init__(self, lane: ThreadLane, name: str) -> None:
+        self.run: Run | None = None
+        self.is_replaced = False
+        self.bell = threading.Semaphore(0)
+        self.thread = threading.Thread(target=lane.work, args=(self,), name=name, daemon=True)
+
+
+def _take(permit: list[bool]) -> bool:
+    """Take the permit, which exactly one of two threads can; popping from a list is atomic."""
+    try:
+        permit.pop()
+    except IndexError:
+        return False
+    return True
+
+
+def _swallow_late_stop(run: Run) -> None:
+    """Wait until the stop that is under way has arrived, or clear it, so that it cannot hit the next job."""
+    while True:
+        try:
+            while not run.stop_sent:
+                time.sleep(0)
+            _clear_pending(threading.get_ident())
+        except Cancelled:
+            continue
+        else:
+            return
+
+
+def _raise_in(thread: threading.Thread, error: type[BaseException]) -> None:
+    if thread.ident is not None:
+        ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread.ident), ctypes.py_object(error))
+
+
+def _clear_pending(ident: int) -> None:
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(ident), None)

@@ -1,0 +1,167 @@
+"""Says that the worker lives, from a thread that no job can block, and does what has to happen meanwhile.
+
+On each beat: renew the lock and the lease, rescue the jobs of dead workers, pass on requests to cancel, store
+progress and logs, take back jobs that wait too long in a stalled lane, end jobs that are overdue.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from lineshaft.clock import HOUR, SECOND
+from lineshaft.config import Retention, Settings
+from lineshaft.engines.base import Engine, Tx, WorkerLock
+from lineshaft.errors import StoreError, StoreUnavailableError
+from lineshaft.store.claim import cancel_requests, expire_overdue
+from lineshaft.store.finish import LogLines, Progress, save_logs, save_progress
+from lineshaft.store.upkeep import beat, ensure_history
+from lineshaft.worker.rescuer import Rescuer
+from lineshaft.worker.run import Run
+
+_log = logging.getLogger("lineshaft.worker")
+
+# A worker stops its jobs this long before its lease ends, so that none runs here and elsewhere at once.
+_MARGIN: Final = 10 * SECOND
+
+
+class Upkeep:
+    """What a worker does on each beat; `step` may be driven without the thread."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        worker: int,
+        lock: WorkerLock,
+        settings: Settings,
+        retention: Retention,
+        rescuer: Rescuer,
+        held: Callable[[], Sequence[Run]],
+        stop: Callable[[Run], None],
+        on_lease_lost: Callable[[str], None],
+    ) -> None:
+        self._engine, self._worker, self._lock = engine, worker, lock
+        self._settings, self._retention, self._rescuer = settings, retention, rescuer
+        self._held, self._stop, self._on_lease_lost = held, stop, on_lease_lost
+        self._renewed_at = engine.clock.monotonic()
+        self._history_at = 0
+        self._is_away = False
+
+    def step(self) -> None:
+        """Do one beat; a store that is away is met with patience until the lease runs out."""
+        try:
+            self._beat()
+        except StoreError as error:
+            self._bear(error)
+        else:
+            if self._is_away:
+                _log.warning("the store is back")
+            self._is_away = False
+
+    def _beat(self) -> None:
+        server = self._lock.renew()
+        now = self._engine.clock.now()
+        if not self._engine.write(lambda tx: beat(tx, worker=self._worker, server=server, now=now)):
+            self._on_lease_lost("it was declared dead: its heartbeat was older than its lease")
+            return
+        self._renewed_at = self._engine.clock.monotonic()
+        self.pass_on_cancels()
+        self.store_progress()
+        self._rescuer.step(now)
+        self._expire(now)
+        self._make_partitions(now)
+
+    def _bear(self, error: StoreError) -> None:
+        if not self._is_away:
+            _log.warning("the store does not answer; going on without it: %s", error)
+        self._is_away = True
+        silent = self._engine.clock.monotonic() - self._renewed_at
+        if silent * SECOND > self._settings.lease - min(_MARGIN, self._settings.lease // 4):
+            self._on_lease_lost("its lease is about to end and the store does not answer")
+
+    def pass_on_cancels(self) -> None:
+        """Tell running jobs to stop that somebody asked to."""
+        running = {(run.id, run.claimed.held.claim): run for run in self._held() if run.is_started}
+        if not running:
+            return
+        ids = [job_id for job_id, _ in running]
+        for key in self._engine.read(lambda tx: cancel_requests(tx, worker=self._worker, ids=ids)):
+            if key in running:
+                self._stop(running[key])
+
+    def store_progress(self) -> None:
+        """Store what jobs last said of their progress and what they logged."""
+        updates, logs = [], []
+        for run in self._held():
+            text, run.progress_text = run.progress_text, None
+            if text is not None:
+                updates.append(Progress(run.claimed.held, text))
+            if run.joblog is not None and run.joblog.is_changed:
+                logs.append(LogLines(run.claimed.held, run.joblog.text()))
+        if updates or logs:
+            self._engine.write(lambda tx: self._save(tx, updates, logs))
+
+    def _save(self, tx: Tx, updates: list[Progress], logs: list[LogLines]) -> None:
+        save_progress(tx, updates, worker=self._worker)
+        save_logs(tx, logs, now=self._engine.clock.now())
+
+    def _expire(self, now: int) -> None:
+        expires_at = now + self._retention.other
+        self._engine.write(lambda tx: expire_overdue(tx, now=now, expires_at=expires_at))
+
+    def _make_partitions(self, now: int) -> None:
+        if now > self._history_at + HOUR:
+            self._engine.write(lambda tx: ensure_history(tx, now=now))
+            self._history_at = now
+
+
+class Liveness:
+    """The thread that beats."""
+
+    def __init__(self, upkeep: Upkeep, settings: Settings, *, has_progress: Callable[[], bool]) -> None:
+        self._upkeep = upkeep
+        self._seconds = settings.heartbeat / SECOND
+        self._has_progress = has_progress
+        self._poked = threading.Event()
+        self._closed = False
+        self.thread = threading.Thread(target=self._work, name="lineshaft-liveness", daemon=True)
+
+    def start(self) -> None:
+        """Start to beat."""
+        self.thread.start()
+
+    def poke(self) -> None:
+        """Look for requests to cancel now."""
+        self._poked.set()
+
+    def close(self) -> None:
+        """Stop beating."""
+        self._closed = True
+        self._poked.set()
+
+    def _work(self) -> None:
+        while not self._closed:
+            self._step(self._upkeep.step)
+            self._between_beats()
+
+    def _between_beats(self) -> None:
+        for _ in range(2):
+            was_poked = self._poked.wait(self._seconds / 2)
+            self._poked.clear()
+            if self._closed:
+                return
+            if was_poked:
+                self._step(self._upkeep.pass_on_cancels)
+            elif self._has_progress():
+                self._step(self._upkeep.store_progress)
+
+    @staticmethod
+    def _step(step: Callable[[], None]) -> None:
+        try:
+            step()
+        except StoreUnavailableError as error:
+            _log.warning("the store does not answer: %s", error)
+        except Exception:
+            _log.exception("the liveness thread met an error and goes on")

@@ -1,0 +1,251 @@
+"""The store thread: writes all outcomes that are waiting and claims the next jobs, in one transaction.
+
+Batches grow by themselves: what ends while a transaction runs is written by the next one. Nothing waits for a timer.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import threading
+from collections.abc import Iterable
+from typing import Final
+
+from lineshaft.clock import to_datetime
+from lineshaft.config import Retention
+from lineshaft.engines.base import Engine, Tx
+from lineshaft.errors import StoreError
+from lineshaft.events import JobStarted
+from lineshaft.store.claim import Claimed
+from lineshaft.store.finish import write_transitions
+from lineshaft.store.upkeep import orphans
+from lineshaft.transitions import PutBack, Stage, Transition, expire
+from lineshaft.worker.claimer import Claimer
+from lineshaft.worker.dispatch import Dispatcher, split_expired
+from lineshaft.worker.finisher import Finisher
+
+_log = logging.getLogger("lineshaft.worker")
+
+_LONGEST_BACKOFF: Final = 2.0
+_VACUUM_AFTER_JOBS: Final = 5_000
+_VACUUM_SECONDS: Final = 2.0
+
+
+class StoreLoop:
+    """Drives the claimer and the finisher; `step` does one round and may be called without the thread."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        worker: int,
+        claimer: Claimer,
+        finisher: Finisher,
+        dispatcher: Dispatcher,
+        retention: Retention,
+    ) -> None:
+        self._engine, self._worker = engine, worker
+        self._claimer, self._finisher, self._dispatcher = claimer, finisher, dispatcher
+        self._retention = retention
+        self._bell = threading.Event()
+        self._empty = threading.Condition()
+        self._closed = False
+        self._grace_ended = False
+        self._failures = 0
+        self._last_round = engine.clock.monotonic()
+        self.vacuum = Vacuum(engine)
+        self._thread = threading.Thread(target=self._work, name="lineshaft-store", daemon=True)
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether the store answered the last time."""
+        return self._failures == 0
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    def ring(self) -> None:
+        """Have the loop look at once; from any thread."""
+        if not self._bell.is_set():
+            self._bell.set()
+
+    def look(self, queues: Iterable[str] | None) -> None:
+        """Note that these queues (None: all) may have jobs, and look."""
+        self._claimer.look(queues)
+        self.ring()
+
+    def drain(self) -> None:
+        """Claim no more."""
+        self._claimer.is_open = False
+        self.ring()
+
+    def end_grace(self) -> None:
+        """Have whoever waits until the worker is empty stop waiting."""
+        with self._empty:
+            self._grace_ended = True
+            self._empty.notify_all()
+
+    def wait_until_empty(self, seconds: float) -> bool:
+        """Wait until no job is held and every outcome is written; False when the time was over first."""
+        with self._empty:
+            self._empty.wait_for(lambda: self._is_empty() or self._grace_ended, timeout=seconds)
+            return self._is_empty()
+
+    def close(self) -> None:
+        """End the thread."""
+        self._closed = True
+        self.ring()
+        if self._thread.is_alive() and self._thread is not threading.current_thread():
+            self._thread.join()
+        self.vacuum.close()
+
+    def _is_empty(self) -> bool:
+        return not self._dispatcher.runs and self._finisher.is_empty
+
+    def _work(self) -> None:
+        while not self._closed:
+            self._bell.clear()
+            seconds = self._guarded_step()
+            if seconds > 0:
+                self._bell.wait(seconds)
+
+    def _guarded_step(self) -> float:
+        try:
+            seconds = self.step()
+        except StoreError as error:
+            return self._bear(error)
+        except Exception:
+            _log.exception("the store thread met an error and goes on")
+            return self._back_off()
+        if self._failures:
+            _log.warning("the store is back after %d failures", self._failures)
+        self._failures = 0
+        return seconds
+
+    def step(self) -> float:
+        """Do one round and return the seconds until the next one is due (0: at once)."""
+        now = self._engine.clock.now()
+        self._take(now)
+        if self._failures:
+            self._reconcile(now)
+        if self._finisher.is_empty and not self._claimer.has_work(now):
+            return self._rest(now)
+        written, claimed = self._engine.write(lambda tx: (self._finisher.write(tx, now), self._claimer.claim(tx, now)))
+        self._finisher.settle(written, now)
+        self._claimer.wrote(written)
+        self._claimer.took(claimed)
+        self.vacuum.after(len(written))
+        self._hand_out(claimed, now)
+        self._tell_empty()
+        return 0.0 if claimed or self._claimer.has_work(now) else self._claimer.wait(now)
+
+    def _rest(self, now: int) -> float:
+        self._tell_empty()
+        wait = self._claimer.wait(now)
+        if wait >= self._engine.idle_poll and not self._bell.is_set():
+            self._claimer.look()  # the look after the coming sleep, in case a wake-up is lost
+        return max(wait, 0.001)
+
+    def _take(self, now: int) -> None:
+        ended = self._finisher.take(now)
+        if not ended:
+            return
+        moment = self._engine.clock.monotonic()
+        counts: dict[str, int] = {}
+        for run in ended:
+            if run.id in self._dispatcher.runs:
+                counts[run.queue] = counts.get(run.queue, 0) + 1
+        for queue, count in counts.items():
+            self._claimer.queues[queue].finished(count, moment - self._last_round)
+            self._claimer.queues[queue].may_have_jobs = True
+        self._last_round = moment
+        self._dispatcher.ended(ended)
+
+    def _hand_out(self, claimed: list[Claimed], now: int) -> None:
+        if not claimed:
+            return
+        fresh, expired = split_expired(claimed, now)
+        if expired:
+            self._write([expire(one.held) for one in expired], now)
+            for one in expired:
+                self._claimer.queues[one.queue].held -= 1
+        self._tell_started(fresh, now)
+        self._dispatcher.hand_out(fresh, self._claimer.queues, now)
+
+    def _tell_started(self, claimed: list[Claimed], now: int) -> None:
+        subscribers = self._dispatcher.subscribers
+        if subscribers.want("started"):
+            at = to_datetime(now)
+            for one in claimed:
+                subscribers.tell(JobStarted(one.held.id, one.name, one.queue, one.held.attempt, at))
+
+    def _reconcile(self, now: int) -> None:
+        """Give back jobs that a claim took whose commit's answer was lost: the store says we hold them, we do not."""
+        held = self._engine.read(lambda tx: orphans(tx, self._worker))
+        known = {run.id for run in self._dispatcher.runs.values()} | self._finisher.pending_ids()
+        unknown = [one.held for one in held if one.held.id not in known]
+        self._write([PutBack(one, Stage.READY, None, gives_attempt_back=True) for one in unknown], now)
+
+    def _write(self, transitions: list[Transition], now: int) -> None:
+        def write(tx: Tx) -> None:
+            write_transitions(
+                tx, transitions, worker=self._worker, now=now, keep=lambda _: now + self._retention.other
+            )
+
+        if transitions:
+            self._engine.write(write)
+
+    def _tell_empty(self) -> None:
+        if self._is_empty():
+            with self._empty:
+                self._empty.notify_all()
+
+    def _bear(self, error: StoreError) -> float:
+        if not self._failures:
+            _log.warning("the store does not answer; outcomes are kept until it does: %s", error)
+        return self._back_off()
+
+    def _back_off(self) -> float:
+        self._failures += 1
+        self._claimer.look()
+        return random.uniform(0.5, 1) * min(0.05 * 2 ** min(self._failures, 8), _LONGEST_BACKOFF)  # noqa: S311
+
+
+class Vacuum:
+    """Has the store cleaned up every few seconds while jobs go through it, in a thread of its own."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._jobs = 0
+        self._last = engine.clock.monotonic()
+        self._due = threading.Event()
+        self._closed = False
+        self._thread: threading.Thread | None = None
+
+    def after(self, jobs: int) -> None:
+        """Note that this many jobs were written, and clean up when it is time."""
+        self._jobs += jobs
+        if self._jobs >= _VACUUM_AFTER_JOBS and self._engine.clock.monotonic() - self._last >= _VACUUM_SECONDS:
+            self._jobs, self._last = 0, self._engine.clock.monotonic()
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._work, name="lineshaft-vacuum", daemon=True)
+                self._thread.start()
+            self._due.set()
+
+    def close(self) -> None:
+        """End the thread."""
+        self._closed = True
+        self._due.set()
+        if self._thread is not None:
+            self._thread.join()
+
+    def _work(self) -> None:
+        while True:
+            self._due.wait()
+            self._due.clear()
+            if self._closed:
+                return
+            try:
+                self._engine.vacuum()
+            except StoreError as error:
+                _log.warning("cleaning up the store failed, it is tried again: %s", error)

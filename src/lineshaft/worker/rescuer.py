@@ -1,0 +1,93 @@
+"""Puts back the jobs of workers that are gone. Every worker does it on its own heartbeat."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+from lineshaft.clock import to_datetime
+from lineshaft.config import Retention, Settings
+from lineshaft.engines.base import Engine, Tx
+from lineshaft.events import JobRescued, Subscribers
+from lineshaft.outcomes import JobError
+from lineshaft.store.finish import write_transitions
+from lineshaft.store.upkeep import Orphan, Suspect, orphans, remove_worker, suspects
+from lineshaft.transitions import Close, Stage, Transition, rescue
+
+_log = logging.getLogger("lineshaft.worker")
+
+
+class Rescuer:
+    """Looks for workers that are gone, and for the jobs that they held."""
+
+    def __init__(
+        self, engine: Engine, worker: int, settings: Settings, retention: Retention, subscribers: Subscribers
+    ) -> None:
+        self._engine, self._worker, self._settings = engine, worker, settings
+        self._retention, self._subscribers = retention, subscribers
+        self._last_step = 0
+
+    def step(self, now: int) -> int:
+        """Rescue the jobs of every worker that is dead and return how many there were.
+
+        After a gap of its own (a laptop that slept, a store that was away) it gives the others one round to say that
+        they live, for their heartbeats are as old as its own.
+        """
+        had_gap = now - self._last_step > self._settings.silence
+        self._last_step = now
+        if had_gap:
+            return 0
+        return sum(self._rescue(one) for one in self._dead(now))
+
+    def _dead(self, now: int) -> list[Suspect]:
+        def find(tx: Tx) -> list[Suspect]:
+            silent = suspects(
+                tx, worker=self._worker, now=now, silence=self._settings.silence, lease=self._settings.lease
+            )
+            unlocked = set(self._engine.dead_workers(tx, [one.id for one in silent])) if silent else set()
+            return [one for one in silent if one.id in unlocked or one.is_lease_over]
+
+        return self._engine.read(find)
+
+    def _rescue(self, gone: Suspect) -> int:
+        count = 0
+        while rescued := self._engine.write(self._batch(gone)):
+            count += len(rescued)
+            for one in rescued:
+                self._tell(one)
+        if self._engine.write(lambda tx: remove_worker(tx, gone.id)):
+            message = "worker %d (%s, process %d) is gone; %d of its jobs are put back"
+            _log.warning(message, gone.id, gone.host, gone.pid, count)
+        return count
+
+    def _batch(self, gone: Suspect) -> Callable[[Tx], list[Orphan]]:
+        def put_back(tx: Tx) -> list[Orphan]:
+            now = self._engine.clock.now()
+            held = orphans(tx, gone.id)
+            transitions = [self._decide(one, gone, now) for one in held]
+            write_transitions(tx, transitions, worker=gone.id, now=now, keep=self._keep(now))
+            return held
+
+        return put_back
+
+    def _decide(self, one: Orphan, gone: Suspect, now: int) -> Transition:
+        message = f"worker {gone.id} (process {gone.pid} on {gone.host}) was gone while it ran the job"
+        return rescue(
+            one.held,
+            JobError(one.held.attempt, "lineshaft.WorkerLost", message, None, now),
+            is_isolated=one.is_isolated,
+            is_cancel_requested=one.cancel_requested,
+            max_losses=one.max_attempts,
+        )
+
+    def _keep(self, now: int) -> Callable[[Transition], int]:
+        def keep(one: Transition) -> int:
+            is_dead = isinstance(one, Close) and one.stage == Stage.DEAD
+            return now + (self._retention.dead if is_dead else self._retention.other)
+
+        return keep
+
+    def _tell(self, one: Orphan) -> None:
+        if self._subscribers.want("rescued"):
+            at = to_datetime(self._engine.clock.now())
+            self._subscribers.tell(JobRescued(one.held.id, one.name, one.queue, one.held.attempt, at))

@@ -1,0 +1,120 @@
+"""One claimed job on its way through a lane, and the `current_job()` that its code sees."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from lineshaft.clock import Clock
+from lineshaft.current import CurrentJob, check_progress
+from lineshaft.options import Options
+from lineshaft.outcomes import Cancelled, Cause
+from lineshaft.store.claim import Claimed
+from lineshaft.task import Task
+from lineshaft.worker.joblog import JobLog
+
+if TYPE_CHECKING:
+    from contextlib import AbstractAsyncContextManager, AbstractContextManager
+
+    from lineshaft.worker.transaction import JobTransactions
+
+_encode: Final = msgspec.json.Encoder().encode
+_decode: Final = msgspec.json.Decoder().decode
+
+
+class Run(CurrentJob):
+    """A job that this worker holds.
+
+    `stop_permit` is taken by whoever comes first: the code that tells the job to stop, or the end of the job. Taking
+    from a list is atomic, so exactly one of them gets it.
+    """
+
+    def __init__(self, claimed: Claimed, task: Task[Any, Any, Any], options: Options, clock: Clock) -> None:
+        self.claimed = claimed
+        self.task = task
+        self.options = options
+        self.clock = clock
+        self.is_started = False
+        self.is_ended = False
+        self.on_start: Callable[[Run], None] | None = None
+        self.stop_cause: Cause | None = None
+        self.stop_permit = [True]
+        self.stop_sent = False
+        self.progress_text: str | None = None
+        self.joblog: JobLog | None = None
+        self.transactions: JobTransactions | None = None
+
+    @property
+    def id(self) -> str:  # type: ignore[override]
+        """The job's id."""
+        return self.claimed.held.id
+
+    @property
+    def name(self) -> str:  # type: ignore[override]
+        """The task's name."""
+        return self.claimed.name
+
+    @property
+    def queue(self) -> str:  # type: ignore[override]
+        """The queue that the job was taken from."""
+        return self.claimed.queue
+
+    @property
+    def attempt(self) -> int:  # type: ignore[override]
+        """The number of this attempt, from 1."""
+        return self.claimed.held.attempt
+
+    @property
+    def tags(self) -> list[str]:
+        """The job's tags."""
+        return list(_decode(self.claimed.tags)) if self.claimed.tags else []
+
+    @property
+    def meta(self) -> dict[str, Any]:
+        """What was noted about the job at enqueue."""
+        return dict(_decode(self.claimed.meta)) if self.claimed.meta else {}
+
+    @property
+    def tenant(self) -> str | None:
+        """The job's owner."""
+        return self.claimed.tenant
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether the job was told to stop."""
+        return self.stop_cause is not None
+
+    def check_cancelled(self) -> None:
+        """Raise `Cancelled` when the job was told to stop."""
+        if self.stop_cause is not None:
+            raise Cancelled(self.stop_cause)
+
+    def progress(self, fraction: float, message: str | None = None) -> None:
+        """Say how far the job is; the worker stores the latest word at most twice a second."""
+        check_progress(fraction)
+        self.progress_text = _encode([float(fraction), message, self.clock.now()]).decode()
+
+    def start(self) -> None:
+        """Note that its lane begins to run it."""
+        self.is_started = True
+        if self.on_start is not None:
+            self.on_start(self)
+
+    def keep_log_record(self, record: logging.LogRecord) -> None:
+        """Keep a line that the job logged."""
+        if self.joblog is None:
+            self.joblog = JobLog(self.clock)
+        self.joblog.add(record)
+
+    def transaction(self) -> AbstractContextManager[Any]:
+        """Open the transaction in which this job completes."""
+        assert self.transactions is not None
+        return self.transactions.open(self)
+
+    def atransaction(self) -> AbstractAsyncContextManager[Any]:
+        """As `transaction`, for `async with`."""
+        assert self.transactions is not None
+        return self.transactions.aopen(self)

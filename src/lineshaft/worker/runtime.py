@@ -1,0 +1,32 @@
+"""What a worker, or a child of one, needs to know of the app that it works for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any
+
+from lineshaft.config import Settings
+from lineshaft.engines.base import Engine
+from lineshaft.events import Subscribers
+from lineshaft.task import TaskRegistrar
+
+Middleware = Callable[[Any, Callable[[], Any]], Any]
+Lifespan = Callable[[], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Runtime:
+    """The parts of an app that run jobs."""
+
+    engine: Engine
+    tasks: TaskRegistrar
+    settings: Settings
+    middleware: Sequence[Middleware]
+    lifespans: Sequence[Lifespan]
+    providers: Mapping[Callable[..., Any], Callable[..., Any]]
+    context: Mapping[str, ContextVar[Any]]
+    subscribers: Subscribers
+    app_path: str | None
+    """How a child process finds the app, as `module:name`; None when it cannot."""

@@ -81,10 +81,14 @@ select count(*) from lineshaft.history where stage = 10
         or strpos(lower(concat(name, ' ', args, ' ', errors)), lower(%(search)s)) > 0);
 
 -- name: mark_awaited
+-- A claim passes over rows that somebody is writing to, so workers are told to look again.
 with marked as (
-    update lineshaft.job set is_awaited = true where id = any(%(ids)s::uuid[]) returning id
+    update lineshaft.job set is_awaited = true where id = any(%(ids)s::uuid[]) returning id, queue, stage, worker
+), told as (
+    select count(pg_notify('lineshaft_worker', queue)) as told
+      from (select distinct queue from marked where stage = 1 and worker is null) as skipped
 )
-select id::text from marked;
+select marked.id::text from marked, told;
 
 -- name: still_unfinished
 select id::text from lineshaft.job where id = any(%(ids)s::uuid[]);

@@ -23,7 +23,7 @@ select id,
            <= %(now)s - %(lease)s, host, pid
   from lineshaft.worker
  where heartbeat_at <= %(now)s - %(silence)s and id <> %(worker)s
-   and (server = pg_postmaster_start_time()::text
+   and (server = extract(epoch from pg_postmaster_start_time())::text
         or greatest(heartbeat_at, (extract(epoch from pg_postmaster_start_time()) * 1000000)::bigint)
            <= %(now)s - %(lease)s);
 

@@ -93,8 +93,9 @@ class Claimer:
             room = self._room(queue, len(claimed))
             if room <= 0:
                 continue
+            queue.may_have_jobs = False  # before the claim: a wake-up that comes meanwhile must not be undone
             found = claim_jobs(tx, queue=queue.name, limit=room, worker=self._worker, now=now)
-            queue.may_have_jobs = len(found) == room
+            queue.may_have_jobs |= len(found) == room
             claimed += found
         self._say_idle(tx, is_idle=not any(queue.may_have_jobs for queue in self.queues.values()))
         return claimed

@@ -27,6 +27,7 @@ from lineshaft.worker.finisher import Finisher
 _log = logging.getLogger("lineshaft.worker")
 
 _LONGEST_BACKOFF: Final = 2.0
+_SHORTEST_WAIT: Final = 0.001
 _VACUUM_AFTER_JOBS: Final = 5_000
 _VACUUM_SECONDS: Final = 2.0
 
@@ -106,8 +107,8 @@ class StoreLoop:
         while not self._closed:
             self._bell.clear()
             seconds = self._guarded_step()
-            if seconds > 0:
-                self._bell.wait(seconds)
+            if seconds > 0 and not self._bell.wait(seconds):
+                self._claimer.look()  # in case a wake-up was lost
 
     def _guarded_step(self) -> float:
         try:
@@ -141,10 +142,7 @@ class StoreLoop:
 
     def _rest(self, now: int) -> float:
         self._tell_empty()
-        wait = self._claimer.wait(now)
-        if wait >= self._engine.idle_poll and not self._bell.is_set():
-            self._claimer.look()  # the look after the coming sleep, in case a wake-up is lost
-        return max(wait, 0.001)
+        return max(self._claimer.wait(now), _SHORTEST_WAIT)
 
     def _take(self, now: int) -> None:
         ended = self._finisher.take(now)

@@ -134,6 +134,12 @@ class Worker:
         self._lock.release()
         self.ended.set()
 
+    def _say_draining(self) -> None:
+        try:
+            self.runtime.engine.write(lambda tx: set_draining(tx, worker=self.id))
+        except StoreError as error:
+            _log.warning("worker %d stops without telling the store: %s", self.id, error)
+
     def _sign_off(self) -> None:
         try:
             self.runtime.engine.write(lambda tx: remove_worker(tx, self.id))

@@ -42,7 +42,7 @@ class AdvisoryLock(WorkerLock):
 
     def _incarnation(self, session: psycopg.Connection[Any]) -> str:
         with mapped_errors():
-            row = session.execute("select pg_postmaster_start_time()::text").fetchone()
+            row = session.execute("select extract(epoch from pg_postmaster_start_time())::text").fetchone()
         return str(row[0]) if row else ""
 
     def release(self) -> None:

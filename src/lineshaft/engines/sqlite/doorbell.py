@@ -17,8 +17,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import Final
 
+from lineshaft.clock import wall_clock
 from lineshaft.engines.base import Listener, Role
+
+_TICK_NANOSECONDS: Final = 50_000_000
 
 
 class Doorbell(ABC):
@@ -31,6 +35,10 @@ class Doorbell(ABC):
     @abstractmethod
     def ring(self, role: Role) -> None:
         """Wake every listener of this role; never fails and never waits."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Let go of what ringing needs; a later ring takes it anew."""
 
 
 class MemoryDoorbell(Doorbell):
@@ -49,6 +57,9 @@ class MemoryDoorbell(Doorbell):
         """Wake the listeners of this role."""
         for listener in list(self._listeners[role]):
             listener.interrupt()
+
+    def close(self) -> None:
+        """Nothing is held."""
 
 
 class _MemoryListener(Listener):
@@ -77,8 +88,7 @@ class SocketDoorbell(Doorbell):
     def __init__(self, path: Path) -> None:
         digest = hashlib.sha256(os.fsencode(path)).hexdigest()[:16]
         self._folder = Path(tempfile.gettempdir()) / f"lineshaft-{os.getuid()}-{digest}"
-        self._sender = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        self._sender.setblocking(False)  # noqa: FBT003 - the socket API
+        self._sender: socket.socket | None = None
         self._known: tuple[int, list[str]] = (0, [])
 
     def bind(self, role: Role) -> Listener:
@@ -97,13 +107,24 @@ class SocketDoorbell(Doorbell):
             changed = self._folder.stat().st_mtime_ns
         except FileNotFoundError:
             return []
-        if changed != self._known[0]:
-            self._known = (changed, [str(path) for path in self._folder.iterdir()])
-        return self._known[1]
+        if changed == self._known[0]:
+            return self._known[1]
+        found = [str(path) for path in self._folder.iterdir()]
+        # Within one tick of the file system's clock another listener may come without a trace in the folder's time.
+        is_settled = wall_clock() * 1_000 - changed > _TICK_NANOSECONDS
+        self._known = (changed if is_settled else 0, found)
+        return found
+
+    def close(self) -> None:
+        """Close the socket that rings."""
+        sender, self._sender = self._sender, None
+        if sender is not None:
+            sender.close()
 
     def _send(self, address: str) -> None:
+        sender = self._sender = self._sender or _quick_socket()
         try:
-            self._sender.sendto(b"!", address)
+            sender.sendto(b"!", address)
         except BlockingIOError:
             return  # its buffer is full of rings that it has not heard yet
         except OSError:  # its owner is gone and left the socket behind
@@ -114,11 +135,10 @@ class SocketDoorbell(Doorbell):
 class _SocketListener(Listener):
     def __init__(self, address: Path) -> None:
         self._address = address
-        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        self._socket.setblocking(False)  # noqa: FBT003 - the socket API
+        self._socket = _quick_socket()
         self._socket.bind(str(address))
         self._waker, self._wakee = socket.socketpair()
-        self._wakee.setblocking(False)  # noqa: FBT003 - the socket API
+        self._wakee.setblocking(False)
         self._selector = selectors.DefaultSelector()
         self._selector.register(self._socket, selectors.EVENT_READ)
         self._selector.register(self._wakee, selectors.EVENT_READ)
@@ -141,6 +161,12 @@ class _SocketListener(Listener):
         self._selector.close()
         for one in (self._socket, self._waker, self._wakee):
             one.close()
+
+
+def _quick_socket() -> socket.socket:
+    one = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    one.setblocking(False)
+    return one
 
 
 def _drain(one: socket.socket) -> None:

@@ -7,16 +7,17 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Final, Literal
 
 from lineshaft.clock import SystemClock
 from lineshaft.engines.base import Engine, Listener, Role, Tx, WorkerLock
-from lineshaft.engines.fork import forget_after_fork
+from lineshaft.engines.fork import close_around_fork
 from lineshaft.engines.sqlite.doorbell import Doorbell, MemoryDoorbell, SocketDoorbell
 from lineshaft.engines.sqlite.locks import LockFolder
 from lineshaft.engines.sqlite.network import refuse_network_file_system
+from lineshaft.engines.sqlite.pool import ConnectionPool
 from lineshaft.engines.sqlite.transaction import SqliteTx, is_busy, mapped_errors
 from lineshaft.errors import StoreUnavailableError
 
@@ -42,16 +43,16 @@ class SqliteEngine(Engine):
     idle_poll = 1.0
 
     def __init__(self, path: Path | None, *, synchronous: Synchronous = "NORMAL") -> None:
-        self.path = path and path.expanduser().absolute()
+        self.path = path and path.expanduser().resolve()  # one store by any of its names: locks and rings go by it
         self.address = f"sqlite:///{self.path}" if self.path else "memory://"
         self.is_ephemeral = path is None
         self.clock = SystemClock()
         self._synchronous = synchronous
         self._start_afresh()
-        forget_after_fork(self)
+        close_around_fork(self)
 
     def _start_afresh(self) -> None:
-        self._idle: list[sqlite3.Connection] = []
+        self._pool = ConnectionPool(self._open)
         self._writing = threading.RLock()
         self._memory: sqlite3.Connection | None = None
         self._doorbell: Doorbell = SocketDoorbell(self.path) if self.path else MemoryDoorbell()
@@ -60,8 +61,16 @@ class SqliteEngine(Engine):
     def forget_connections(self) -> None:
         """Start afresh in a forked child."""
         # Closing an inherited connection would disturb the parent's: it is kept, unused, until the child ends.
-        self._inherited = (self._idle, self._memory)
+        self._inherited = (self._pool, self._memory)
         self._start_afresh()
+
+    def close_before_fork(self) -> None:
+        """Leave no connection open for a child to inherit."""
+        self._pool.close_before_fork()
+
+    def go_on_after_fork(self) -> None:
+        """Let connections be opened again."""
+        self._pool.go_on_after_fork()
 
     @contextmanager
     def transaction(self) -> Iterator[SqliteTx]:
@@ -100,7 +109,7 @@ class SqliteEngine(Engine):
         """Tell whether a migration ever ran here, without creating the file."""
         if self.path and not self.path.exists():
             return False
-        with self.reading(), self._connection() as connection, mapped_errors():
+        with self._connection() as connection, mapped_errors():
             found = connection.execute("select 1 from sqlite_master where name = 'migration'").fetchone()
         return found is not None
 
@@ -124,8 +133,8 @@ class SqliteEngine(Engine):
 
     def close(self) -> None:
         """Close the idle connections; the file stays as it is."""
-        while self._idle:
-            self._idle.pop().close()
+        self._pool.close()
+        self._doorbell.close()
         if self._memory:
             self._memory.close()
             self._memory = None
@@ -136,25 +145,25 @@ class SqliteEngine(Engine):
             with self._writing:
                 yield self._memory_connection()
             return
-        connection = self._idle.pop() if self._idle else self._open(str(self.path))
-        try:
+        with self._pool.connection() as connection:
             yield connection
-        finally:
-            self._idle.append(connection)
 
     def _memory_connection(self) -> sqlite3.Connection:
         if self._memory is None:
-            self._memory = self._open(":memory:")
+            self._memory = self._open()
         return self._memory
 
-    def _open(self, name: str) -> sqlite3.Connection:
+    def _open(self) -> sqlite3.Connection:
         if self.path:
             refuse_network_file_system(self.path)
-        with mapped_errors():
+        name = str(self.path) if self.path else ":memory:"
+        with mapped_errors(), ExitStack() as on_error:
             connection = sqlite3.connect(name, isolation_level=None, check_same_thread=False, timeout=0)
+            on_error.callback(connection.close)
             for pragma in (*_PRAGMAS, f"pragma synchronous = {self._synchronous}"):
                 connection.execute(pragma)
             self._patiently(connection, "pragma journal_mode = wal")
+            on_error.pop_all()
         return connection
 
     def _begin(self, connection: sqlite3.Connection) -> None:
@@ -162,14 +171,14 @@ class SqliteEngine(Engine):
             self._patiently(connection, "begin immediate")
 
     def _patiently(self, connection: sqlite3.Connection, statement: str) -> None:
-        deadline = time.monotonic() + _BUSY_DEADLINE_SECONDS
+        deadline = self.clock.monotonic() + _BUSY_DEADLINE_SECONDS
         while True:
             try:
                 connection.execute(statement)
             except sqlite3.OperationalError as error:
                 if not is_busy(error):
                     raise
-                if time.monotonic() > deadline:
+                if self.clock.monotonic() > deadline:
                     msg = f"{self.address} stayed locked for {_BUSY_DEADLINE_SECONDS:.0f} s; find who writes to it"
                     raise StoreUnavailableError(msg) from error
                 time.sleep(random.uniform(*_NAP_SECONDS))  # noqa: S311 - spreads contenders, guards nothing

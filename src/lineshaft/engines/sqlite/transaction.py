@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import msgspec
 
 from lineshaft.engines.base import ConflictError, Dialect, Params, Role, Row, Statement
-from lineshaft.errors import StoreError, StoreUnavailableError
+from lineshaft.errors import SchemaError, StoreError, StoreUnavailableError
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder().decode
@@ -37,7 +37,8 @@ class SqliteTx:
                 if cursor.description is not None:
                     found = cursor.fetchall()
                     bound["previous"] = found[0][0] if found else None
-        self.to_ring.update(sql.rings)
+        if not found or found[0][0] not in (0, "[]"):  # what changed nothing wakes nobody
+            self.to_ring.update(sql.rings)
         if not sql.is_json:
             return found
         return [tuple(row) for row in _decode(found[0][0] or "[]")]
@@ -62,7 +63,7 @@ def mapped_errors() -> Iterator[None]:
         if is_busy(error):
             msg = "the SQLite store is busy: another connection is writing; try again"
             raise ConflictError(msg) from error
-        raise StoreUnavailableError(_explain(error)) from error
+        raise _translated(error) from error
     except sqlite3.Error as error:
         msg = f"the SQLite store refused the operation: {error}"
         raise StoreError(msg) from error
@@ -70,7 +71,7 @@ def mapped_errors() -> Iterator[None]:
 
 def is_busy(error: sqlite3.OperationalError) -> bool:
     """Tell whether the database was locked by somebody else."""
-    return (error.sqlite_errorcode & 0xFF) in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+    return _primary_code(error) in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 
 
 _ADVICE: dict[int, str] = {
@@ -81,8 +82,15 @@ _ADVICE: dict[int, str] = {
 }
 
 
-def _explain(error: sqlite3.OperationalError) -> str:
-    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-    return f"{_ADVICE.get(code, 'the SQLite store refused the operation')} ({error})"
+def _translated(error: sqlite3.OperationalError) -> StoreError:
+    code = _primary_code(error)
+    if code != sqlite3.SQLITE_ERROR:
+        return StoreUnavailableError(f"{_ADVICE.get(code, 'the SQLite store refused the operation')} ({error})")
+    if "no such table" in str(error) or "no such column" in str(error) or "has no column named" in str(error):
+        return SchemaError(f"the store's schema is missing or older than this code: {error}; run 'lineshaft migrate'")
+    return StoreError(f"the SQLite store refused the operation: {error}")
 
 
+def _primary_code(error: sqlite3.OperationalError) -> int:
+    # The module's own errors, such as text that is not UTF-8, carry no code.
+    return getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF

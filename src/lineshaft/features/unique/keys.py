@@ -67,11 +67,12 @@ def prune_keys(tx: Tx, *, now: int, after: str = "") -> Pruned:
     Goes through all keys when it is called, in transactions of its own, with the `after` of each answer until
     that is None. `now` is in microseconds since the epoch.
     """
-    window = {"after": after, "limit": _CHUNK}
-    last = tx.run(SQL.last_of_chunk, window)[0][0]
+    last = tx.run(SQL.last_of_chunk, {"after": after, "limit": _CHUNK})[0][0]
     if last is None:
         return Pruned(0, None)
-    deleted = tx.run(SQL.prune_keys, {"after": after, "last": last, "now": now, "forever": FOREVER})[0][0]
+    judged_by = {"now": now, "forever": FOREVER}
+    unheld = [row[0] for row in tx.run(SQL.lock_unheld, {"after": after, "last": last, **judged_by})]
+    deleted = tx.run(SQL.delete_unheld, {"keys": unheld, **judged_by})[0][0] if unheld else 0
     return Pruned(int(deleted), last)
 
 

@@ -62,17 +62,23 @@ update lineshaft.unique_key
 select max(key) from (
     select key from lineshaft.unique_key where key > %(after)s::text order by key limit %(limit)s) as chunk;
 
--- name: prune_keys
--- A key that is being given to another job is waited for, and then kept: "job" no longer is what was judged dead.
-with dead as materialized (
-    select key, job from lineshaft.unique_key u
-     where key > %(after)s::text and key <= %(last)s::text
+-- name: lock_unheld
+-- Passes over keys that are being taken at this moment, so it waits for nobody.
+select key from lineshaft.unique_key u
+ where key > %(after)s::text and key <= %(last)s::text
+   and not exists (select from lineshaft.job j where j.id = u.job)
+   and (until is null or until <= %(now)s
+        or (until = %(forever)s and not exists (select from lineshaft.history h where h.id = u.job)))
+   for update of u skip locked;
+
+-- name: delete_unheld
+-- Judges again: a key may have gone to a new job after the snapshot in which it was found and before it was locked.
+with gone as (
+    delete from lineshaft.unique_key u
+     where key = any(%(keys)s::text[])
        and not exists (select from lineshaft.job j where j.id = u.job)
        and (until is null or until <= %(now)s
             or (until = %(forever)s and not exists (select from lineshaft.history h where h.id = u.job)))
-), gone as (
-    delete from lineshaft.unique_key u using dead
-     where u.key = dead.key and u.job = dead.job
     returning 1
 )
 select count(*) from gone;

@@ -36,9 +36,17 @@ update unique_key set job = r.value ->> 'job', until = r.value ->> 'until'
 -- name: last_of_chunk
 select max(key) from (select key from unique_key where key > :after order by key limit :limit);
 
--- name: prune_keys
-delete from unique_key
+-- name: lock_unheld json
+-- The write transaction is the lock.
+select json_group_array(json_array(key)) from unique_key
  where key > :after and key <= :last
+   and not exists (select 1 from job where id = unique_key.job and stage < 10)
+   and (until is null or until <= :now
+        or (until = :forever and not exists (select 1 from job where id = unique_key.job)));
+
+-- name: delete_unheld
+delete from unique_key
+ where key in (select value from json_each(:keys))
    and not exists (select 1 from job where id = unique_key.job and stage < 10)
    and (until is null or until <= :now
         or (until = :forever and not exists (select 1 from job where id = unique_key.job)));

@@ -16,6 +16,9 @@ AOpenTransaction = Callable[[], AbstractAsyncContextManager[Any]]
 LOGGER: Final = logging.getLogger("lineshaft.job")
 """What `current_job().log` is; its lines are kept with the attempt that wrote them."""
 
+joined: Final[ContextVar[Any]] = ContextVar("lineshaft_joined_transaction", default=None)
+"""The open transaction (`engines.base.Tx`) of the code that runs here, which what it enqueues joins."""
+
 _plain_transactions: list[tuple[OpenTransaction, AOpenTransaction]] = []
 
 

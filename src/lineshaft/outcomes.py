@@ -108,6 +108,10 @@ class Done(NamedTuple):
     result: str | None
 
 
+class Settled(NamedTuple):
+    """The job's own transaction has committed its completion; there is nothing left to write."""
+
+
 class Failed(NamedTuple):
     """The function raised. `retry_in` is in microseconds, None when the policy refuses another attempt."""
 
@@ -158,4 +162,4 @@ class Lost(NamedTuple):
     max_losses: int
 
 
-Outcome = Done | Failed | Rejected | TimedOut | Stopped | Snoozed | Interrupted | Unknown | Lost
+Outcome = Done | Settled | Failed | Rejected | TimedOut | Stopped | Snoozed | Interrupted | Unknown | Lost

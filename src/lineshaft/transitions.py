@@ -20,6 +20,7 @@ from lineshaft.outcomes import (
     Lost,
     Outcome,
     Rejected,
+    Settled,
     Snoozed,
     Stopped,
     TimedOut,
@@ -197,11 +198,13 @@ _UNKNOWN_FIRST_WAIT: Final = SECOND
 _UNKNOWN_LONGEST_WAIT: Final = 5 * MINUTE
 
 
-def decide(held: Held, outcome: Outcome, now: int) -> Transition:  # noqa: PLR0911 - one line an outcome
-    """Return what an outcome means for the job."""
+def decide(held: Held, outcome: Outcome, now: int) -> Transition | None:  # noqa: PLR0911 - one line an outcome
+    """Return what an outcome means for the job; None when its own transaction has written that already."""
     match outcome:
         case Done(result):
             return Complete(held, result)
+        case Settled():
+            return None
         case Failed(error, retry_in, max_attempts):
             return _retry_or_die(held, error, retry_in, max_attempts, Reason.ERROR, now)
         case TimedOut(error, retry_in, max_attempts):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import sys
 from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -95,12 +96,16 @@ class Caller:
 Opener = Callable[[Store], "AbstractContextManager[Caller]"]
 
 
-@contextmanager
-def plain_sqlite(store: Store) -> Iterator[Caller]:
-    """The standard library's connection, whose transactions begin by themselves."""
-    connection = sqlite3.connect(store.url)
-    yield Caller(connection, connection.execute, connection.commit, connection.rollback)
-    connection.close()
+def plain_sqlite(**options: Any) -> Opener:
+    """Return an opener of the standard library's connections."""
+
+    @contextmanager
+    def opener(store: Store) -> Iterator[Caller]:
+        connection = sqlite3.connect(store.url, **options)
+        yield Caller(connection, connection.execute, connection.commit, connection.rollback)
+        connection.close()
+
+    return opener
 
 
 @contextmanager
@@ -112,14 +117,6 @@ def peculiar_sqlite(store: Store) -> Iterator[Caller]:
     connection.execute("begin")
     yield Caller(connection, connection.execute, connection.commit, connection.rollback)
     assert connection.text_factory is bytes
-    connection.close()
-
-
-@contextmanager
-def autocommit_sqlite(store: Store) -> Iterator[Caller]:
-    """A connection that commits each statement."""
-    connection = sqlite3.connect(store.url, isolation_level=None)
-    yield Caller(connection, connection.execute, connection.commit, connection.rollback)
     connection.close()
 
 
@@ -322,7 +319,7 @@ def django_database(store: Store) -> dict[str, Any]:
 
 
 TRANSACTIONAL: dict[str, tuple[str, Opener]] = {
-    "sqlite3": ("sqlite", plain_sqlite),
+    "sqlite3": ("sqlite", plain_sqlite()),
     "sqlite3 in a transaction": ("sqlite", peculiar_sqlite),
     "aiosqlite": ("sqlite", async_sqlite()),
     "SQLAlchemy connection on sqlite3": ("sqlite", sqlalchemy("sqlite", sa.Engine.connect)),
@@ -345,7 +342,7 @@ TRANSACTIONAL: dict[str, tuple[str, Opener]] = {
     "Django on psycopg": ("postgres", django(is_atomic=True, is_proxy=False)),
 }
 COMMITTING: dict[str, tuple[str, Opener]] = {
-    "sqlite3": ("sqlite", autocommit_sqlite),
+    "sqlite3": ("sqlite", plain_sqlite(isolation_level=None)),
     "aiosqlite": ("sqlite", async_sqlite(isolation_level=None)),
     "SQLAlchemy connection on sqlite3": (
         "sqlite",
@@ -365,3 +362,6 @@ COMMITTING: dict[str, tuple[str, Opener]] = {
     ),
     "Django on psycopg": ("postgres", django(is_atomic=False)),
 }
+if sys.version_info >= (3, 12):  # where sqlite3 learned the autocommit of PEP 249
+    TRANSACTIONAL["sqlite3 without autocommit"] = ("sqlite", plain_sqlite(autocommit=False))
+    COMMITTING["sqlite3 with autocommit"] = ("sqlite", plain_sqlite(autocommit=True))

@@ -424,6 +424,18 @@ def test_broken_atomic_block(store: Store, caller: Caller) -> None:
     caller.rollback()
 
 
+@pytest.mark.parametrize("store", [TRANSACTIONAL["Django on psycopg"]], indirect=True)
+def test_django_on_an_event_loop(store: Store, caller: Caller) -> None:
+    """Django keeps its connections out of event loops; the refusal says where to enqueue instead."""
+
+    async def enqueue() -> None:
+        store.enqueue(caller.connection, new_rows(1))
+
+    with pytest.raises(ConfigError, match="sync_to_async"):
+        asyncio.run(enqueue())
+    caller.rollback()
+
+
 def test_parameters_are_numbered_once() -> None:
     """Asyncpg gets each parameter once, in the order of first use, JSON as text, and single per cent signs."""
     text = "select %(b)s::int, %(rows)s::json, %(a)s::uuid[], %(b)s where x like '%%y'"

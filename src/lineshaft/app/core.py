@@ -9,6 +9,7 @@ import sys
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from contextvars import ContextVar
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -16,13 +17,14 @@ import msgspec
 
 from lineshaft import current
 from lineshaft.app.crossing import in_store_thread
-from lineshaft.app.enqueuer import Enqueuer, common_connection, joined
+from lineshaft.app.enqueuer import Enqueuer, common_connection
 from lineshaft.app.inprocess import InProcessWorker, Queues, parse_queues, run_until_signal, stop_child_import
 from lineshaft.app.jobs import Jobs
 from lineshaft.app.queues import Queues as QueuesOfStore
 from lineshaft.app.queues import Workers
 from lineshaft.app.store import Store
 from lineshaft.app.waiter import Waiter
+from lineshaft.current import joined
 from lineshaft.config import Migrate, Retention, Settings, load_settings
 from lineshaft.errors import ConfigError
 from lineshaft.events import Handler, Subscribers
@@ -222,7 +224,7 @@ class Lineshaft(TaskRegistrar):
         """Return a worker that is not started."""
         self.load_imports()
         served = parse_queues(queues, self._queues_of_tasks())
-        return Worker(self.runtime(), served, slots=slots, version=VERSION, retention=self._retention)
+        return Worker(self.runtime(), served, slots=slots, version=VERSION)
 
     def run(self, queues: Queues = None, *, slots: int | None = None, grace: float | None = None) -> None:
         """Run a worker as this process: blocks until SIGTERM or SIGINT, then stops in good order."""
@@ -241,6 +243,7 @@ class Lineshaft(TaskRegistrar):
             context=self._context,
             subscribers=self._subscribers,
             app_path=self._path(),
+            retention=self._retention,
         )
 
     def _queues_of_tasks(self) -> list[str]:
@@ -266,6 +269,19 @@ class Lineshaft(TaskRegistrar):
     def address(self) -> str:
         """Where the store is, without a password."""
         return self._store.bare_engine.address
+
+    @property
+    def created_store(self) -> bool:
+        """Whether this process has created the store."""
+        return self._store.is_new
+
+    def use_store(self, address: str) -> None:
+        """Keep jobs in another store than the one named at first; raises `ConfigError` once the store is in use."""
+        if self._store.is_open:
+            msg = f"the store {self.address} is in use already; choose another one before the first use"
+            raise ConfigError(msg)
+        self.settings = replace(self.settings, store=address)
+        self._store.use(self.settings)
 
     def migrate(self) -> list[Migration]:
         """Create or upgrade the store's schema and return the migrations that were applied."""

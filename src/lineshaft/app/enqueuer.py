@@ -21,9 +21,6 @@ from lineshaft.store.inspect import get_job
 from lineshaft.task import NewJob
 from lineshaft.transitions import Stage
 
-joined: Final[ContextVar[Tx | None]] = ContextVar("lineshaft_joined_transaction", default=None)
-"""The transaction of the running job, which what it enqueues joins."""
-
 _encode: Final = msgspec.json.Encoder().encode
 
 

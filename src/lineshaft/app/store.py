@@ -35,6 +35,15 @@ class Store:
         """Whether this process created the store."""
 
     @property
+    def is_open(self) -> bool:
+        """Whether anything was opened."""
+        return self._engine is not None
+
+    def use(self, settings: Settings) -> None:
+        """Take another address, before anything is opened."""
+        self._settings, self._address = settings, parse_store(settings.store)
+
+    @property
     def engine(self) -> Engine:
         """The engine, its schema checked and, where the settings allow it, created or upgraded."""
         if not self._is_ready:

@@ -31,7 +31,8 @@ select min(run_at) from lineshaft.job where stage in (0, 2);
 with gone as (
     delete from lineshaft.job where ctid = any(array(
         select ctid from lineshaft.job
-         where deadline <= %(now)s and deadline is not null and worker is null and attempt = attempts_before
+         where deadline <= %(now)s and deadline is not null and stage <> 2 and worker is null
+           and attempt = attempts_before
          order by deadline limit %(limit)s for update skip locked))
     returning *
 ), kept as (

@@ -24,7 +24,7 @@ select min(run_at) from job where stage in (0, 2);
 
 -- name: expire_overdue rings-waiter
 update job set stage = 14, finished_at = :now, expires_at = :expires_at
- where seq in (select seq from job where deadline <= :now and deadline is not null and stage < 10
+ where seq in (select seq from job where deadline <= :now and deadline is not null and stage < 10 and stage <> 2
                   and not (stage = 1 and worker is not null) and attempt = attempts_before
                 order by deadline limit :limit);
 select changes();

@@ -9,9 +9,11 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final
 
+import anyio.to_thread
+
 from lineshaft.context import restored
 from lineshaft.current import running
-from lineshaft.errors import ArgumentsError, PayloadError
+from lineshaft.errors import ArgumentsError, LeaseLostError, LineshaftError, PayloadError
 from lineshaft.injection import aprovided, provided
 from lineshaft.outcomes import (
     Cancelled,
@@ -23,6 +25,7 @@ from lineshaft.outcomes import (
     Outcome,
     Rejected,
     RetryLater,
+    Settled,
     Snooze,
     Snoozed,
     Stopped,
@@ -31,6 +34,7 @@ from lineshaft.outcomes import (
 )
 from lineshaft.worker.run import Run
 from lineshaft.worker.runtime import Middleware, Runtime
+from lineshaft.worker.transaction import JobTransactions
 
 _log = logging.getLogger("lineshaft.worker")
 # From our own `_call` to the user's function: frames that would only stand before every traceback.
@@ -46,23 +50,68 @@ def execute(run: Run, runtime: Runtime) -> Outcome:
 
 def _execute(run: Run, runtime: Runtime) -> Outcome:
     running.set(run)
+    run.transactions = JobTransactions(runtime.engine, runtime.retention)
     try:
         restored(run.claimed.context, runtime.context)
-        args, kwargs = run.task.signature.load(run.claimed.args)
-        return _done(run, _call(run, runtime, args, kwargs))
+        args, kwargs = _arguments(run)
+        result = _result(run, _call(run, runtime, args, kwargs))
+        return _completed(run, result)
     except BaseException as error:  # noqa: BLE001 - whatever a job raises becomes its outcome
-        return failed(run, error)
+        return _rolled_back(run, error)
 
 
 async def aexecute(run: Run, runtime: Runtime) -> Outcome:
     """Run an attempt of a coroutine function on this event loop; the task that runs it has a context of its own."""
     running.set(run)
+    run.transactions = JobTransactions(runtime.engine, runtime.retention)
     try:
         restored(run.claimed.context, runtime.context)
-        args, kwargs = run.task.signature.load(run.claimed.args)
-        return _done(run, await _acall(run, runtime, args, kwargs))
+        args, kwargs = _arguments(run)
+        result = _result(run, await _acall(run, runtime, args, kwargs))
+        if run.held_transaction is None:
+            return Done(result)
+        return await anyio.to_thread.run_sync(_completed, run, result)
     except BaseException as error:  # noqa: BLE001 - whatever a job raises becomes its outcome
-        return failed(run, error)
+        return _rolled_back(run, error)
+
+
+def _arguments(run: Run) -> Bound:
+    try:
+        return run.task.signature.load(run.claimed.args)
+    except ArgumentsError as error:
+        raise _RefusedError(error) from error
+
+
+def _result(run: Run, value: Any) -> str | None:
+    if run.options.keep_result == 0:
+        return None
+    try:
+        return run.task.signature.dump_result(value)
+    except PayloadError as error:
+        raise _RefusedError(error) from error
+
+
+def _completed(run: Run, result: str | None) -> Outcome:
+    if run.held_transaction is None:
+        return Done(result)
+    held, run.held_transaction = run.held_transaction, None
+    held.complete(run, result)
+    return Settled()
+
+
+def _rolled_back(run: Run, error: BaseException) -> Outcome:
+    if run.held_transaction is not None:
+        held, run.held_transaction = run.held_transaction, None
+        held.roll_back(error)
+    return failed(run, error)
+
+
+class _RefusedError(Exception):
+    """The job's arguments or its result do not fit: trying again cannot help."""
+
+    def __init__(self, why: LineshaftError) -> None:
+        super().__init__(str(why))
+        self.why = why
 
 
 def _call(run: Run, runtime: Runtime, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
@@ -128,15 +177,6 @@ async def _as_coroutine(call: Callable[[], Awaitable[Any]]) -> Any:
     return await call()
 
 
-def _done(run: Run, value: Any) -> Outcome:
-    if run.options.keep_result == 0:
-        return Done(None)
-    try:
-        return Done(run.task.signature.dump_result(value))
-    except PayloadError as error:
-        return Rejected(describe(error, run.attempt, run.clock.now()))
-
-
 def failed(run: Run, error: BaseException) -> Outcome:
     """Return what an error that a job raised means."""
     match error:
@@ -144,8 +184,10 @@ def failed(run: Run, error: BaseException) -> Outcome:
             return stopped(run, error)
         case Snooze():
             return Snoozed(error.delay)
-        case ArgumentsError() if _is_ours(error):
-            return Rejected(describe(error, run.attempt, run.clock.now()))
+        case _RefusedError():
+            return Rejected(describe(error.why, run.attempt, run.clock.now()))
+        case LeaseLostError():
+            return Interrupted()  # writes nothing: the fence refuses it too
         case RetryLater():
             return Failed(_described(run, error), error.delay, run.options.retry.max_attempts)
         case GiveUp():
@@ -186,9 +228,3 @@ def _wait(run: Run, error: BaseException) -> int:
 
 def _described(run: Run, error: BaseException) -> JobError:
     return describe(error, run.attempt, run.clock.now(), skip_frames=_OWN_FRAMES)
-
-
-def _is_ours(error: ArgumentsError) -> bool:
-    """Tell whether the arguments of this very job did not fit, not those of a job that it wanted to enqueue."""
-    frame = error.__traceback__
-    return frame is not None and frame.tb_next is not None and "lineshaft" in frame.tb_next.tb_frame.f_globals["__name__"]

@@ -36,6 +36,8 @@ class Finisher:
         self._subscribers, self._ring = subscribers, ring
         self._outcomes: deque[tuple[Run, Outcome]] = deque()
         self._pending: list[tuple[Run, Transition]] = []
+        self._settled: list[Run] = []
+        """Jobs whose own transaction wrote their completion; only their logs are left to be stored."""
 
     def deliver(self, run: Run, outcome: Outcome) -> None:
         """Take an outcome, from any thread, and wake the store thread."""
@@ -45,7 +47,7 @@ class Finisher:
     @property
     def is_empty(self) -> bool:
         """Whether nothing waits to be written."""
-        return not self._outcomes and not self._pending
+        return not self._outcomes and not self._pending and not self._settled
 
     def pending_ids(self) -> set[str]:
         """Return the jobs whose outcome is taken and not yet written."""
@@ -57,28 +59,33 @@ class Finisher:
         while self._outcomes:
             run, outcome = self._outcomes.popleft()
             ended.append(run)
-            self._pending.append((run, decide(run.claimed.held, outcome, now)))
+            transition = decide(run.claimed.held, outcome, now)
+            if transition is None:
+                self._settled.append(run)
+            else:
+                self._pending.append((run, transition))
         return ended
 
     def write(self, tx: Tx, now: int) -> list[Transition]:
         """Write what was taken, with the logs of those jobs, and return what took effect."""
-        if not self._pending:
-            return []
-        written = write_transitions(
-            tx, [one for _, one in self._pending], worker=self._worker, now=now, keep=self._keep(now)
-        )
-        logs = [LogLines(run.claimed.held, run.joblog.text()) for run, _ in self._pending if run.joblog]
+        transitions = [one for _, one in self._pending]
+        written = write_transitions(tx, transitions, worker=self._worker, now=now, keep=self._keep(now))
+        runs = [run for run, _ in self._pending] + self._settled
+        logs = [LogLines(run.claimed.held, run.joblog.text()) for run in runs if run.joblog]
         if logs:
             save_logs(tx, logs, now=now)
         return written
 
     def settle(self, written: Iterable[Transition], now: int) -> None:
         """Forget what is committed and tell who listens."""
-        runs = {one.held: run for run, one in self._pending} if self._subscribers else {}
-        self._pending.clear()
-        if runs:
+        pending, settled = self._pending, self._settled
+        self._pending, self._settled = [], []
+        if self._subscribers:
+            runs = {one.held: run for run, one in pending}
             for one in written:
                 self._tell(runs[one.held], one, now)
+            for run in settled:
+                self._tell(run, Complete(run.claimed.held, None), now)
 
     def _keep(self, now: int) -> Callable[[Transition], int]:
         kept = {run.claimed.held: run.options.keep_result for run, _ in self._pending if run.options.keep_result}

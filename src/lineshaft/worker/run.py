@@ -19,7 +19,7 @@ from lineshaft.worker.joblog import JobLog
 if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager, AbstractContextManager
 
-    from lineshaft.worker.transaction import JobTransactions
+    from lineshaft.worker.transaction import HeldTransaction, JobTransactions
 
 _encode: Final = msgspec.json.Encoder().encode
 _decode: Final = msgspec.json.Decoder().decode
@@ -46,6 +46,7 @@ class Run(CurrentJob):
         self.progress_text: str | None = None
         self.joblog: JobLog | None = None
         self.transactions: JobTransactions | None = None
+        self.held_transaction: HeldTransaction | None = None
 
     @property
     def id(self) -> str:  # type: ignore[override]

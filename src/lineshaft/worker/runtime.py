@@ -7,7 +7,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 
-from lineshaft.config import Settings
+from lineshaft.config import Retention, Settings
 from lineshaft.engines.base import Engine
 from lineshaft.events import Subscribers
 from lineshaft.task import TaskRegistrar
@@ -29,4 +29,5 @@ class Runtime:
     context: Mapping[str, ContextVar[Any]]
     subscribers: Subscribers
     app_path: str | None
-    """How a child process finds the app, as `module:name`; None when it cannot."""
+    """How a child process finds the app, as `module:name` or `file:PATH:name`; None when it cannot."""
+    retention: Retention

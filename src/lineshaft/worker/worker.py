@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from typing import Final
 
 from lineshaft.clock import SECOND
-from lineshaft.config import Retention
 from lineshaft.engines.base import Listener
 from lineshaft.errors import StoreError
 from lineshaft.options import Lane as LaneName
@@ -47,11 +46,11 @@ class Worker:
     """
 
     def __init__(
-        self, runtime: Runtime, queues: Mapping[str, int], *, slots: int | None = None, version: str, retention: Retention
+        self, runtime: Runtime, queues: Mapping[str, int], *, slots: int | None = None, version: str
     ) -> None:
         self.runtime, self.queues, self._version = runtime, dict(queues), version
         self._slots = slots or sum(queues.values())
-        self._retention = retention
+        self._retention = runtime.retention
         self._stopped = threading.Event()
         self.ended = threading.Event()
         self.is_hung = False

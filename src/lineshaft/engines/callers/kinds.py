@@ -123,11 +123,14 @@ def _sqlalchemy_errors() -> Iterator[None]:
 
 
 def _checked_by_django(wrapper: Any) -> Any:
-    errors = sys.modules["django.db.utils"]  # there already: the connection is Django's
+    errors, exceptions = sys.modules["django.db.utils"], sys.modules["django.core.exceptions"]  # loaded with Django
     try:
         wrapper.ensure_connection()
         wrapper.validate_thread_sharing()
         wrapper.validate_no_broken_transaction()
+    except exceptions.SynchronousOnlyOperation as error:
+        msg = "Django's connections cannot be used on an event loop: call enqueue in a function under sync_to_async"
+        raise ConfigError(msg) from error
     except errors.Error as error:
         msg = f"Django refuses to use the connection given: {_first_line(error)}"
         raise StoreError(msg) from error

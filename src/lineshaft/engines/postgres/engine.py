@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any, Final, LiteralString, cast
 
 import psycopg
@@ -128,12 +128,12 @@ class PostgresEngine(Engine):
 
     def close(self) -> None:
         """Close the idle connections."""
-        while self._idle:
-            self._idle.pop().close()
+        while connection := self._idle_one():
+            connection.close()
 
     def connect(self, *, direct: bool = False) -> Connection:
         """Open a connection of our settings; `direct` goes past a pooler where `listen_url` says how."""
-        with mapped_errors():
+        with mapped_errors(), ExitStack() as on_error:
             connection = psycopg.connect(
                 self._listen_url if direct else self._url,
                 autocommit=True,
@@ -141,9 +141,11 @@ class PostgresEngine(Engine):
                 connect_timeout=_CONNECT_SECONDS,
                 application_name="lineshaft",
             )
+            on_error.callback(connection.close)
             for setting in _SESSION:
                 connection.execute(cast(LiteralString, setting), prepare=False)
             self._follow_server_clock(connection)
+            on_error.pop_all()
         return connection
 
     def _follow_server_clock(self, connection: Connection) -> None:
@@ -153,12 +155,20 @@ class PostgresEngine(Engine):
 
     @contextmanager
     def _connection(self) -> Iterator[Connection]:
-        connection = self._idle.pop() if self._idle else self.connect()
+        connection = self._idle_one() or self.connect()
         try:
             yield connection
         finally:
-            if not connection.broken and not connection.closed:
+            if connection.closed:  # the server went: its other sessions went with it
+                self.close()
+            else:
                 self._idle.append(connection)
+
+    def _idle_one(self) -> Connection | None:
+        try:
+            return self._idle.pop()
+        except IndexError:
+            return None
 
 
 def _roll_back(connection: Connection) -> None:

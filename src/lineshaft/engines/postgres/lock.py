@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import Any
 
 import psycopg
 
 from lineshaft.engines.base import WorkerLock
+from lineshaft.engines.fork import forget_after_fork
 from lineshaft.engines.postgres.transaction import mapped_errors
 from lineshaft.errors import StoreUnavailableError
 
@@ -18,6 +20,14 @@ class AdvisoryLock(WorkerLock):
     def __init__(self, connect: Callable[[], psycopg.Connection[Any]], lock_class: int, worker: int) -> None:
         self._connect, self._lock_class, self._worker = connect, lock_class, worker
         self._session: psycopg.Connection[Any] | None = None
+        self._inherited: psycopg.Connection[Any] | None = None
+        forget_after_fork(self)
+
+    def forget_connections(self) -> None:
+        """Let go of the session in a forked child, whose copy of the socket would keep the lock of a dead parent."""
+        self._inherited, self._session = self._session, None
+        if self._inherited is not None and not self._inherited.closed:
+            os.close(self._inherited.fileno())  # psycopg does not touch a session of another process
 
     def renew(self) -> str:
         """Check the session, take the lock where it is not held, and return which start of the server holds it."""

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from lineshaft.engines.base import Tx
 from lineshaft.feature import Feature, Incoming
 from lineshaft.features.unique import keys, rules
 from lineshaft.features.unique.rules import Action, Answer, Holder
-from lineshaft.options import Options
+
+if TYPE_CHECKING:
+    from lineshaft.engines.base import Tx
+    from lineshaft.options import Options
 
 Groups = Mapping[str, Sequence[Incoming]]
 Answers = Mapping[str, Sequence[Answer]]

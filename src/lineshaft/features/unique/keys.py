@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from typing import Any, Final, NamedTuple, TypedDict
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypedDict
 
-from lineshaft.engines.base import Row, Tx
 from lineshaft.features.unique.rules import FOREVER, WAITING, Holder
 from lineshaft.store.queries import Statements
 from lineshaft.transitions import state_of
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+
+    from lineshaft.engines.base import Row, Tx
 
 SQL: Final = Statements("unique", "lineshaft.features.unique")
 

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterator, Sequence
 from enum import Enum
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import msgspec
 
 from lineshaft.errors import UniqueConflictError
-from lineshaft.feature import Incoming
-from lineshaft.options import Unique
 from lineshaft.transitions import FINAL, State, state_of
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Sequence
+
+    from lineshaft.feature import Incoming
+    from lineshaft.options import Unique
 
 WAITING: Final = frozenset({State.SCHEDULED, State.QUEUED, State.RETRYING})
 FOREVER: Final = 2**63 - 1

@@ -26,7 +26,7 @@ update job
        deadline = r.value ->> 'deadline', tags = r.value ->> 'tags', meta = r.value ->> 'meta',
        options = r.value ->> 'options', context = r.value ->> 'context'
   from json_each(:rows) as r
- where id = r.value ->> 'id' and stage < 10 and not (stage = 1 and worker is not null);
+ where job.id = r.value ->> 'id' and stage < 10 and not (stage = 1 and worker is not null);
 
 -- name: move_keys
 update unique_key set job = r.value ->> 'job', until = r.value ->> 'until'

@@ -126,9 +126,7 @@ class Settings:
 
     def __repr__(self) -> str:
         """Show every setting, the store without its password."""
-        shown = ", ".join(
-            f"{one.name}={_masked(str(getattr(self, one.name)))}" for one in fields(self)
-        )
+        shown = ", ".join(f"{one.name}={_masked(str(getattr(self, one.name)))}" for one in fields(self))
         return f"Settings({shown})"
 
 

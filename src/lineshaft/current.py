@@ -43,7 +43,7 @@ class CurrentJob:
     def check_cancelled(self) -> None:
         """Raise `Cancelled` when the job was told to stop."""
 
-    def progress(self, fraction: float, message: str | None = None) -> None:
+    def progress(self, fraction: float, message: str | None = None) -> None:  # noqa: ARG002 - a stand-in
         """Say how far the job is: `fraction` from 0 to 1 and a message; stored at most twice a second."""
         check_progress(fraction)
 

@@ -153,5 +153,5 @@ class Subscribers:
         for handler in self._handlers.get(event.kind, ()):
             try:
                 handler(event)
-            except Exception:
+            except Exception:  # noqa: BLE001 - a subscriber's code
                 _log.exception("a handler of %r events failed: %r", event.kind, handler)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from lineshaft.options import Options
+
+Write = Callable[[Callable[[Any], Any]], Any]
 
 
 @dataclass(slots=True)
@@ -29,3 +31,6 @@ class Feature:
 
     def before_enqueue(self, tx: Any, jobs: Sequence[Incoming], now: int) -> None:
         """Look at jobs about to be stored, in the transaction that stores them."""
+
+    def periodic(self, write: Write, now: int) -> None:
+        """Do what has to be done about once an hour; `write(operation)` runs `operation(tx)` in a transaction."""

@@ -25,7 +25,9 @@ def call_injected(
         return task.func(*args, **{**values, **kwargs})
 
 
-async def _acall(task: Task[Any, Any, Any], args: Sequence[Any], kwargs: Mapping[str, Any], overrides: Overrides) -> Any:
+async def _acall(
+    task: Task[Any, Any, Any], args: Sequence[Any], kwargs: Mapping[str, Any], overrides: Overrides
+) -> Any:
     async with aprovided(task.injections, overrides, kwargs) as values:
         return await task.func(*args, **{**values, **kwargs})
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
 from typing import Any, Final, Literal, TypedDict, cast
@@ -142,7 +142,7 @@ def apply_execution(options: Options, stored: Mapping[str, Any]) -> Options:
     return replace(options, **changes)
 
 
-# --- checks, one an option -------------------------------------------------------------------------------------------
+# --- checks, one an option ----------------------------------------------------------------------------------------
 
 
 def _queue(value: str) -> dict[str, Any]:
@@ -243,7 +243,7 @@ def _keep_result(value: Duration | Literal[False] | None) -> dict[str, Any]:
     return {"keep_result": None if value is None else 0 if value is False else to_micros(value, "keep_result")}
 
 
-_CHECKS: Final = {
+_CHECKS: Final[Mapping[str, Callable[[Any], dict[str, Any]]]] = {
     "queue": _queue,
     "priority": _priority,
     "retry": _retry,
@@ -261,7 +261,7 @@ _CHECKS: Final = {
 }
 
 
-# --- a retry policy as JSON: strategies by kind, functions and exception types by import path --------------------------
+# --- a retry policy as JSON: strategies by kind, functions and exception types by import path ---------------------
 
 _STRATEGIES: Final[dict[str, type[Any]]] = {"exponential": Exponential, "linear": Linear, "fixed": Fixed}
 

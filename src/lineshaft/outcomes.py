@@ -20,7 +20,7 @@ _TRACEBACK_LIMIT: Final = 16_384
 _MESSAGE_LIMIT: Final = 4_096
 
 
-class Steer(LineshaftError):
+class Steer(LineshaftError):  # noqa: N818 - what a job wants, not an error
     """The base of what a job raises to steer itself."""
 
 

@@ -17,6 +17,7 @@ Errors = type[BaseException] | tuple[type[BaseException], ...] | Callable[[BaseE
 _JITTERS: Final = ("full", "equal", "none")
 # 2**64 seconds is beyond every cap; without the bound a large attempt number overflows a float.
 _LARGEST_EXPONENT: Final = 64
+_LARGEST_FACTOR: Final = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +35,7 @@ class Exponential:
 
     def __post_init__(self) -> None:
         _check_times(self.base, self.cap, self.jitter)
-        if not 1 <= self.factor <= 1_000:
+        if not 1 <= self.factor <= _LARGEST_FACTOR:
             msg = f"factor={self.factor!r} of Exponential must be between 1 and 1000"
             raise ConfigError(msg)
 

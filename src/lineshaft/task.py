@@ -138,8 +138,8 @@ class Task(Generic[P, T, R]):
     def enqueue(self, *args: P.args, **kwargs: P.kwargs) -> Job[R]:
         """Store a job for these arguments and return it.
 
-        Raises `ArgumentsError`, `PayloadError`, `PayloadTooLargeError` for arguments that cannot be stored, `QueueFull`,
-        `UniqueConflictError`, `StoreUnavailableError`; nothing is stored then.
+        Raises `ArgumentsError`, `PayloadError`, `PayloadTooLargeError` for arguments that cannot be stored,
+        `QueueFull`, `UniqueConflictError`, `StoreUnavailableError`; nothing is stored then.
         """
         return self._app.enqueue_new(self._new(args, kwargs, self.defaults, {}))
 
@@ -168,7 +168,7 @@ class Task(Generic[P, T, R]):
         queue: str = UNSET,
         priority: int | PriorityName = UNSET,
         retry: Retry | None = UNSET,
-        timeout: Duration | None = UNSET,  # noqa: ASYNC109 - the job's, not this call's
+        timeout: Duration | None = UNSET,
         delay: Duration | None = UNSET,
         run_at: datetime | None = UNSET,
         deadline: Duration | datetime | None = UNSET,
@@ -203,7 +203,7 @@ class Task(Generic[P, T, R]):
             options = options.but(connection=kwargs["connection"])
             kwargs = {name: value for name, value in kwargs.items() if name != "connection"}
         text = self.signature.dump(args, kwargs)
-        unique = options.unique and self.signature.key(args, kwargs, options.unique.names)
+        unique = self.signature.key(args, kwargs, options.unique.names) if options.unique else None
         return NewJob(self.name, text, options, execution, unique, self)
 
     def _new_item(self, item: Any, options: Options, execution: Mapping[str, Any]) -> NewJob[R]:
@@ -301,11 +301,12 @@ class TaskRegistrar:
         runs_in: Lane | None = ...,
         keep_result: Duration | Literal[False] | None = ...,
     ) -> TaskDecorator: ...
-    def task(self, func: Any = None, /, *, name: str = UNSET, **options: Any) -> Any:
+    def task(self, func: Any = None, **options: Any) -> Any:
         """Register a function as a task, bare or with options.
 
         Raises `TaskError` for what cannot be a task, `ConfigError` for a wrong option, `TypeError` for an unknown one.
         """
+        name = options.pop("name", UNSET)
         unknown = sorted(options.keys() - _TASK_OPTIONS)
         if unknown:
             msg = f"task() got an unexpected option {unknown[0]!r}; it takes name, {', '.join(sorted(_TASK_OPTIONS))}"

@@ -198,7 +198,7 @@ _UNKNOWN_FIRST_WAIT: Final = SECOND
 _UNKNOWN_LONGEST_WAIT: Final = 5 * MINUTE
 
 
-def decide(held: Held, outcome: Outcome, now: int) -> Transition | None:  # noqa: PLR0911 - one line an outcome
+def decide(held: Held, outcome: Outcome, now: int) -> Transition | None:  # noqa: C901 - one line an outcome
     """Return what an outcome means for the job; None when its own transaction has written that already."""
     match outcome:
         case Done(result):
@@ -238,9 +238,7 @@ def rescue(held: Held, error: JobError, *, is_isolated: bool, is_cancel_requeste
     counted = int(is_isolated)
     if held.losses + counted >= max_losses:
         return Close(held, Stage.DEAD, Reason.LOST, error, losses=counted)
-    return PutBack(
-        held, Stage.READY, None, error=error, gives_attempt_back=True, losses=counted, isolates=True
-    )
+    return PutBack(held, Stage.READY, None, error=error, gives_attempt_back=True, losses=counted, isolates=True)
 
 
 def is_expired(held: Held, now: int) -> bool:
@@ -248,7 +246,7 @@ def is_expired(held: Held, now: int) -> bool:
     return held.deadline is not None and held.deadline <= now and held.attempt - held.attempts_before <= 1
 
 
-def _retry_or_die(  # noqa: PLR0913 - a decision needs all of it
+def _retry_or_die(
     held: Held, error: JobError, retry_in: int | None, max_attempts: int, reason: Reason, now: int
 ) -> Transition:
     if retry_in is None:

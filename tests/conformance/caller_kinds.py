@@ -121,12 +121,15 @@ def peculiar_sqlite(store: Store) -> Iterator[Caller]:
 
 
 def async_sqlite(**options: Any) -> Opener:
-    """Return an opener of aiosqlite connections."""
+    """Return an opener of aiosqlite connections, with rows and texts as nobody expects them."""
 
     @contextmanager
     def opener(store: Store) -> Iterator[Caller]:
         async def connect() -> aiosqlite.Connection:
-            return await aiosqlite.connect(store.url, **options)
+            connection = await aiosqlite.connect(store.url, **options)
+            connection.row_factory = lambda _, row: {"row": row}
+            connection.text_factory = bytes
+            return connection
 
         async def execute(text: str) -> None:
             await connection.execute(text)

@@ -240,6 +240,15 @@ def test_failure_ends_what_it_began(sqlite_store: Store) -> None:
     connection.close()
 
 
+def test_reads_hold_until_the_write(sqlite_store: Store) -> None:
+    """What an operation reads before it writes cannot change in between: nobody else can write to the file."""
+    connection, other = sqlite3.connect(sqlite_store.url), sqlite3.connect(sqlite_store.url, timeout=0)
+    with sqlite_store.tx(connection), pytest.raises(sqlite3.OperationalError, match="locked"):
+        other.execute(OWN_ROW.format(""))
+    connection.close()
+    other.close()
+
+
 def test_savepoint(postgres_store: Store) -> None:
     """Rolling back to the caller's savepoint takes the jobs enqueued since with it, and no others."""
     kept, dropped = new_rows(1), new_rows(1)

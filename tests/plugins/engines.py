@@ -10,17 +10,15 @@ import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 import pytest
 
+from lineshaft.app import store as store_module
 from lineshaft.clock import HOUR, SECOND
 from lineshaft.config import parse_store
-from lineshaft.engines.postgres import PostgresEngine
-from lineshaft.engines.sqlite import SqliteEngine
 from lineshaft.job import new_id
 from lineshaft.outcomes import JobError
 from lineshaft.store import control, inspect
@@ -49,10 +47,7 @@ T = TypeVar("T")
 
 def open_engine(address: str) -> Engine:
     """Open a store by its address, as an application does."""
-    store = parse_store(address)
-    if store.url:
-        return PostgresEngine(store.url, schema=store.schema)
-    return SqliteEngine(Path(store.path) if store.path else None)
+    return store_module.open_engine(parse_store(address))
 
 
 def new_row(**columns: Any) -> NewRow:
@@ -192,6 +187,7 @@ class Child:
     """Another Python process, which speaks by lines."""
 
     def __init__(self, script: str, *args: str) -> None:
+        self._said: str | None = None
         root = Path(__file__).parents[2]
         prelude = f"import sys; sys.path.insert(0, {str(root)!r})\n"
         self._process = subprocess.Popen(
@@ -219,9 +215,10 @@ class Child:
 
     def end(self) -> str:
         """End the process's input, wait for its end and return what it still said."""
-        with suppress(BrokenPipeError):  # it may have ended already
+        if self._said is None:
             out, err = self._process.communicate(timeout=LIMIT_SECONDS)
-        return (out + err).strip()
+            self._said = (out + err).strip()
+        return self._said
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib
 import inspect as pyinspect
 import pkgutil
@@ -24,11 +25,13 @@ from lineshaft.app.queues import Queues as QueuesOfStore
 from lineshaft.app.queues import Workers
 from lineshaft.app.store import Store
 from lineshaft.app.waiter import Waiter
-from lineshaft.current import joined
 from lineshaft.config import Migrate, Retention, Settings, load_settings
+from lineshaft.current import joined
+from lineshaft.engines.callers import caller_tx, is_async_connection, needs_calling_thread
 from lineshaft.errors import ConfigError
 from lineshaft.events import Handler, Subscribers
 from lineshaft.feature import Feature, Incoming
+from lineshaft.features.unique import UniqueFeature
 from lineshaft.job import Job, JobRow
 from lineshaft.options import Options
 from lineshaft.payload import Codecs, dump_plain
@@ -73,7 +76,8 @@ class Lineshaft(TaskRegistrar):
         self._retention = Retention()
         self._store = Store(self.settings)
         self._waiter = Waiter(self._store)
-        self._enqueuer = Enqueuer(_features(), self._context, self._subscribers)
+        self._features = _features()
+        self._enqueuer = Enqueuer(self._features, self._context, self._subscribers)
         self._made_in = pyinspect.currentframe().f_back.f_globals.get("__name__", "")  # type: ignore[union-attr]
         self._visitors: dict[str, Task[Any, Any, Any]] = {}
         self.jobs = Jobs(self._store, self._waiter, self._retention, self._load_result)
@@ -85,7 +89,7 @@ class Lineshaft(TaskRegistrar):
         """Show the settings, without a password."""
         return f"<Lineshaft {self.settings!r}>"
 
-    # --- defining ------------------------------------------------------------------------------------------------------
+    # --- defining --------------------------------------------------------------------------------------------------
 
     @property
     def payload_limit(self) -> int:
@@ -143,7 +147,7 @@ class Lineshaft(TaskRegistrar):
             else:
                 importlib.import_module(name)
 
-    # --- enqueueing ----------------------------------------------------------------------------------------------------
+    # --- enqueueing ------------------------------------------------------------------------------------------------
 
     def enqueue(self, task: str, /, *args: Any, **kwargs: Any) -> Job[Any]:
         """Store a job by its task's name, where the code need not be importable here; arguments are plain JSON values.
@@ -169,23 +173,34 @@ class Lineshaft(TaskRegistrar):
 
         `connection` is the caller's open connection or session, in whose transaction they are stored.
         """
+        return self._enqueue(new_jobs, connection, None)
+
+    async def aenqueue_many(self, new_jobs: Sequence[NewJob[R]], *, connection: Any = None) -> list[Job[R]]:
+        """As `enqueue_many`; `connection` may be an asynchronous one too."""
+        connection = connection if connection is not None else common_connection(new_jobs)
+        if connection is not None and needs_calling_thread(connection):
+            return self._enqueue(new_jobs, connection, None)
+        loop = asyncio.get_running_loop() if connection is not None and is_async_connection(connection) else None
+        return await in_store_thread(self._enqueue, new_jobs, connection, loop)
+
+    def _enqueue(
+        self, new_jobs: Sequence[NewJob[R]], connection: Any, loop: asyncio.AbstractEventLoop | None
+    ) -> list[Job[R]]:
         self._remember(new_jobs)
         connection = connection if connection is not None else common_connection(new_jobs)
         clock = self._store.engine.clock
         jobs = self._enqueuer.prepare(new_jobs, clock)
-        rows = self._insert(jobs, connection, clock.now()) if jobs else []
-        return self._jobs(jobs, rows)
+        if not jobs:
+            return []
+        if connection is None:
+            return self._jobs(jobs, self._insert(jobs, clock.now()))
+        with caller_tx(connection, self._store.engine, loop=loop) as tx:
+            return self._jobs(jobs, self._enqueuer.insert(tx, jobs, clock.now()))
 
-    async def aenqueue_many(self, new_jobs: Sequence[NewJob[R]], *, connection: Any = None) -> list[Job[R]]:
-        """As `enqueue_many`."""
-        return await in_store_thread(self.enqueue_many, new_jobs, connection=connection)
-
-    def _insert(self, jobs: list[Incoming], connection: Any, now: int) -> list[JobRow]:
+    def _insert(self, jobs: list[Incoming], now: int) -> list[JobRow]:
         tx = joined.get()
         if tx is not None:
             return self._enqueuer.insert(tx, jobs, now)
-        if connection is not None:
-            raise ConfigError("connections are not wired yet")
         return self._store.write(lambda tx, again: self._enqueuer.insert(tx, _fresh(jobs), now, is_resend=again))
 
     def _jobs(self, jobs: Sequence[Incoming], rows: Sequence[JobRow]) -> list[Job[Any]]:
@@ -210,7 +225,7 @@ class Lineshaft(TaskRegistrar):
             return task.signature.load_result(text)
         return msgspec.json.decode(text)
 
-    # --- running -------------------------------------------------------------------------------------------------------
+    # --- running ---------------------------------------------------------------------------------------------------
 
     def worker(self, queues: Queues = None, *, slots: int | None = None) -> InProcessWorker:
         """Return a worker inside this process, for `with` or `async with`.
@@ -244,6 +259,7 @@ class Lineshaft(TaskRegistrar):
             subscribers=self._subscribers,
             app_path=self._path(),
             retention=self._retention,
+            features=self._features,
         )
 
     def _queues_of_tasks(self) -> list[str]:
@@ -263,7 +279,7 @@ class Lineshaft(TaskRegistrar):
         file = getattr(module, "__file__", None)
         return f"file:{Path(file).resolve()}:{name}" if file else None
 
-    # --- life ----------------------------------------------------------------------------------------------------------
+    # --- life ------------------------------------------------------------------------------------------------------
 
     @property
     def address(self) -> str:
@@ -314,10 +330,8 @@ class Lineshaft(TaskRegistrar):
         await in_store_thread(self.close)
 
 
-
-
 def _features() -> list[Feature]:
-    return []
+    return [UniqueFeature()]
 
 
 def _fresh(jobs: list[Incoming]) -> list[Incoming]:
@@ -329,6 +343,7 @@ def _fresh(jobs: list[Incoming]) -> list[Incoming]:
 def _known(settings: Mapping[str, Any]) -> Mapping[str, Any]:
     unknown = sorted(settings.keys() - Settings.__dataclass_fields__.keys())
     if unknown:
-        msg = f"Lineshaft() got an unexpected setting {unknown[0]!r}; settings are {', '.join(Settings.__dataclass_fields__)}"
+        names = ", ".join(Settings.__dataclass_fields__)
+        msg = f"Lineshaft() got an unexpected setting {unknown[0]!r}; settings are {names}"
         raise TypeError(msg)
     return settings

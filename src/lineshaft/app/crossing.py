@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from functools import partial, wraps
+from functools import partial
 from typing import Concatenate, Final, ParamSpec, TypeVar
 
 import anyio.lowlevel
@@ -35,14 +35,11 @@ def _limiter() -> anyio.CapacityLimiter:
 
 
 def twin(method: Callable[Concatenate[S, P], T]) -> Callable[Concatenate[S, P], Awaitable[T]]:
-    """Return the asynchronous twin of a method: `aget = twin(get)`."""
+    """Make the asynchronous twin of a method; a class says `aget = twin` of its `get`."""
 
-    @wraps(method)
-    async def amethod(self: S, *args: P.args, **kwargs: P.kwargs) -> T:
+    async def amethod(self: S, /, *args: P.args, **kwargs: P.kwargs) -> T:
         return await in_store_thread(method, self, *args, **kwargs)
 
     amethod.__name__ = f"a{method.__name__}"
     amethod.__doc__ = f"As `{method.__name__}`."
     return amethod
-
-

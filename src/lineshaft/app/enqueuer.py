@@ -10,7 +10,7 @@ import msgspec
 
 from lineshaft.clock import Clock, to_datetime
 from lineshaft.context import captured
-from lineshaft.engines.base import Tx
+from lineshaft.engines.base import ConflictError, Tx
 from lineshaft.errors import ConfigError
 from lineshaft.events import JobEnqueued, Subscribers
 from lineshaft.feature import Feature, Incoming
@@ -102,7 +102,11 @@ def _existing(tx: Tx, one: Incoming, jobs: Sequence[Incoming]) -> JobRow:
     row = get_job(tx, one.existing_id or "")
     if row is not None:
         return row
-    return next(_job_row(other.row) for other in jobs if other.row["id"] == one.existing_id)
+    for other in jobs:
+        if other.row["id"] == one.existing_id:
+            return _job_row(other.row)
+    msg = f"job {one.existing_id} was deleted while another one was compared with it"
+    raise ConflictError(msg)
 
 
 def _job_row(row: Mapping[str, Any]) -> JobRow:

@@ -7,7 +7,7 @@ import signal
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from types import FrameType, TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, Self
 
 from lineshaft.app.crossing import in_store_thread
 from lineshaft.errors import ConfigError
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 Queues = Mapping[str, int] | Sequence[str] | str | None
 
-DEFAULT_CONCURRENCY = 10
+DEFAULT_CONCURRENCY: Final = 10
 
 
 class InProcessWorker:
@@ -28,7 +28,7 @@ class InProcessWorker:
         self._make = make
         self._worker: Worker | None = None
 
-    def start(self) -> InProcessWorker:
+    def start(self) -> Self:
         """Start the worker."""
         stop_child_import()
         self._worker = self._make()
@@ -46,7 +46,7 @@ class InProcessWorker:
         assert self._worker is not None
         return self._worker
 
-    def __enter__(self) -> InProcessWorker:
+    def __enter__(self) -> Self:
         """Start the worker."""
         return self.start()
 
@@ -56,7 +56,7 @@ class InProcessWorker:
         """Stop the worker."""
         self.stop()
 
-    async def __aenter__(self) -> InProcessWorker:
+    async def __aenter__(self) -> Self:
         """Start the worker."""
         stop_child_import()
         return await in_store_thread(self.start)
@@ -80,7 +80,7 @@ def run_until_signal(worker: Worker, grace: float | None) -> int:
     before = {number: signal.signal(number, on_signal) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
         worker.start()
-        threading.Thread(target=lambda: (worker.ended.wait(), stop.set()), daemon=True).start()
+        threading.Thread(target=_set_after, args=(stop, worker.ended), name="lineshaft-ended", daemon=True).start()
         stop.wait()
         stopping = threading.Thread(target=worker.stop, args=(grace,), name="lineshaft-stop")
         stopping.start()
@@ -89,6 +89,11 @@ def run_until_signal(worker: Worker, grace: float | None) -> int:
         for number, handler in before.items():
             signal.signal(number, handler)
     return 0
+
+
+def _set_after(event: threading.Event, other: threading.Event) -> None:
+    other.wait()
+    event.set()
 
 
 def parse_queues(queues: Queues, default: Sequence[str]) -> dict[str, int]:

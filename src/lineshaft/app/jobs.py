@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -53,7 +54,7 @@ class Jobs:
         """Return a job; raises `JobNotFound` when there is none of this id."""
         return Job(self, self.fetch(checked_id(job_id)))
 
-    def list(self, *, limit: int = _PAGE, cursor: str | None = None, **filters: Any) -> Page:
+    def list(self, /, *, limit: int = _PAGE, cursor: str | None = None, **filters: Any) -> Page:
         """Return up to `limit` jobs, the newest first; `cursor` is `.next` of the page before."""
         if isinstance(limit, bool) or not isinstance(limit, int) or not 1 <= limit <= _CHUNK:
             msg = f"limit={limit!r} must be a whole number from 1 to {_CHUNK}; use iter() for all of them"
@@ -61,32 +62,32 @@ class Jobs:
         wanted = self._filter(filters)
         after = checked_id(cursor) if cursor is not None else None
         rows = self._store.read(lambda tx: inspect.list_jobs(tx, wanted, limit=limit + 1, cursor=after))
-        page = [Job(self, row) for row in rows[:limit]]
+        page: Sequence[Job[Any]] = [Job(self, row) for row in rows[:limit]]
         return Page(page, page[-1].id if len(rows) > limit else None)
 
     def iter(self, **filters: Any) -> Iterator[Job[Any]]:
         """Iterate over all jobs that the filter means, the newest first, a page at a time."""
         cursor: str | None = None
         while True:
-            page = self.list(limit=_CHUNK, cursor=cursor, **filters)
+            page: Page = self.list(limit=_CHUNK, cursor=cursor, **filters)
             yield from page
             if page.next is None:
                 return
             cursor = page.next
 
-    def count(self, **filters: Any) -> int:
+    def count(self, /, **filters: Any) -> int:
         """Return how many jobs the filter means."""
         wanted = self._filter(filters)
         return self._store.read(lambda tx: inspect.count_jobs(tx, wanted))
 
-    def cancel(self, *, all: bool = False, **filters: Any) -> int:  # noqa: A002 - named by the public contract
+    def cancel(self, /, *, all: bool = False, **filters: Any) -> int:  # noqa: A002 - named by the public contract
         """Cancel every unfinished job that the filter means and return how many were cancelled or asked to stop.
 
         Raises `TypeError` without a filter, save with `all=True`.
         """
         return self._each("cancel", UNFINISHED, filters, self._cancel_ids, all_of_them=all)
 
-    def retry(self, *, all: bool = False, **filters: Any) -> int:  # noqa: A002 - named by the public contract
+    def retry(self, /, *, all: bool = False, **filters: Any) -> int:  # noqa: A002 - named by the public contract
         """Have every dead job that the filter means tried again (cancelled and expired ones where `state` says so)."""
         filters.setdefault("state", State.DEAD)
         given = {key for key, value in filters.items() if value is not None} - {"state"}
@@ -94,7 +95,7 @@ class Jobs:
         is_chosen = all or bool(given) or filters["state"] != State.DEAD
         return self._each("retry", allowed, filters, self._revive_ids, all_of_them=is_chosen)
 
-    def delete(self, *, all: bool = False, **filters: Any) -> int:  # noqa: A002 - named by the public contract
+    def delete(self, /, *, all: bool = False, **filters: Any) -> int:  # noqa: A002 - named by the public contract
         """Delete every job that the filter means and that is not running, and return how many."""
         allowed = frozenset(State) - {State.RUNNING, State.CANCELLING}
         return self._each("delete", allowed, filters, self._delete_ids, all_of_them=all)
@@ -106,7 +107,7 @@ class Jobs:
     aretry = twin(retry)
     adelete = twin(delete)
 
-    # --- what a Job's calls go through ---------------------------------------------------------------------------------
+    # --- what a Job's calls go through -----------------------------------------------------------------------------
 
     def fetch(self, job_id: str) -> JobRow:
         """Return a job's row; raises `JobNotFound`."""
@@ -120,7 +121,7 @@ class Jobs:
         """Wait until the jobs are final."""
         self._waiter.wait(job_ids, timeout)
 
-    async def aawait_final(self, job_ids: Sequence[str], timeout: Duration | None) -> None:  # noqa: ASYNC109
+    async def aawait_final(self, job_ids: Sequence[str], timeout: Duration | None) -> None:
         """As `await_final`."""
         await self._waiter.await_final(job_ids, timeout)
 
@@ -156,14 +157,16 @@ class Jobs:
     def logs(self, job_id: str) -> list[dict[str, Any]]:  # type: ignore[valid-type]
         """Return what a job logged, in order."""
         self.fetch(job_id)
-        found: list[dict[str, Any]] = []  # type: ignore[valid-type]
+        found: list[dict[str, Any]] = []
         for attempt, lines in self._store.read(lambda tx: inspect.get_logs(tx, job_id)):
             for line in lines.splitlines():
                 entry = msgspec.json.decode(line)
-                found.append({"attempt": attempt, **entry, "at": to_datetime(entry["at"])})  # type: ignore[attr-defined]
+                found.append({"attempt": attempt, **entry, "at": to_datetime(entry["at"])})
         return found
 
-    def _change(self, job_id: str, move: str, change: Callable[[], bool], done: Sequence[State] | set[State] = ()) -> None:
+    def _change(
+        self, job_id: str, move: str, change: Callable[[], bool], done: Sequence[State] | set[State] = ()
+    ) -> None:
         """Try a change until it took effect, or the job's state forbids it; a worker may move the job in between."""
         for _ in range(_TRIES):
             if change():
@@ -209,7 +212,7 @@ class Jobs:
         count, cursor = 0, None
         while states:
             chosen = inspect.Filter(**{**_fields(wanted), "states": tuple(states)})
-            page = self._store.read(lambda tx, c=cursor, f=chosen: inspect.list_jobs(tx, f, limit=_CHUNK, cursor=c))  # type: ignore[misc]
+            page = self._store.read(partial(inspect.list_jobs, wanted=chosen, limit=_CHUNK, cursor=cursor))
             if not page:
                 break
             count += act([row.id for row in page])

@@ -103,14 +103,18 @@ class Store:
     def _upgrade(self, engine: Engine, done: int) -> None:
         may_upgrade = self._settings.migrate == "auto" and (done == 0 or engine.dialect == "sqlite")
         if not may_upgrade:
-            state = "has no schema yet" if done == 0 else f"has schema {done}, this code needs {migrate.newest(engine.dialect)}"
+            state = (
+                "has no schema yet"
+                if done == 0
+                else f"has schema {done}, this code needs {migrate.newest(engine.dialect)}"
+            )
             msg = f"the store {engine.address} {state}; run 'lineshaft migrate'"
             raise SchemaError(msg)
         migrate.migrate(engine)
         self.is_new = done == 0
 
     def _patiently(self, attempt: Callable[[], T]) -> T:
-        """Try again with growing waits; a store that was never reached is an error at once: its address may be wrong."""
+        """Try again with growing waits; a store that was never reached is an error at once."""
         deadline: float | None = None
         wait = _FIRST_WAIT
         while True:

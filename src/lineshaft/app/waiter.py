@@ -58,7 +58,7 @@ class Waiter:
         finally:
             self._end(futures)
 
-    async def await_final(self, job_ids: Sequence[str], timeout: Duration | None) -> None:  # noqa: ASYNC109
+    async def await_final(self, job_ids: Sequence[str], timeout: Duration | None) -> None:
         """As `wait`, on any event loop."""
         _refuse_in_job()
         seconds = _seconds(timeout)
@@ -152,9 +152,7 @@ async def _await_future(future: Future[None]) -> None:
     try:
         asyncio.get_running_loop()
     except RuntimeError:  # another kind of event loop
-        await anyio.to_thread.run_sync(
-            future.result, abandon_on_cancel=True, limiter=anyio.CapacityLimiter(1)
-        )
+        await anyio.to_thread.run_sync(future.result, abandon_on_cancel=True, limiter=anyio.CapacityLimiter(1))
     else:
         await asyncio.wrap_future(future)
 

@@ -46,8 +46,8 @@ class Filter:
 class _Part(NamedTuple):
     """One place where a kind of jobs is kept, and what of the filter's states lies there."""
 
-    list: Statement
-    count: Statement
+    list_all: Statement
+    count_all: Statement
     states: dict[State, dict[str, Any]]
 
 
@@ -82,7 +82,7 @@ def get_job(tx: Tx, job_id: str) -> JobRow | None:
 def list_jobs(tx: Tx, wanted: Filter, *, limit: int, cursor: str | None) -> list[JobRow]:
     """Return up to `limit` jobs, the newest first; `cursor` is the id of the last one of the page before."""
     pages = [
-        map(JobRow._make, tx.run(part.list, _params(wanted, where) | {"limit": limit, "cursor": cursor}))
+        map(JobRow._make, tx.run(part.list_all, _params(wanted, where) | {"limit": limit, "cursor": cursor}))
         for part, where in _places(wanted)
     ]
     newest_first: Iterable[JobRow] = merge(*pages, key=lambda row: row.id, reverse=True)
@@ -92,7 +92,7 @@ def list_jobs(tx: Tx, wanted: Filter, *, limit: int, cursor: str | None) -> list
 def count_jobs(tx: Tx, wanted: Filter) -> int:
     """Return how many jobs the filter means."""
     return sum(
-        int(tx.run(part.count, _params(wanted, where) | {"cursor": None})[0][0]) for part, where in _places(wanted)
+        int(tx.run(part.count_all, _params(wanted, where) | {"cursor": None})[0][0]) for part, where in _places(wanted)
     )
 
 

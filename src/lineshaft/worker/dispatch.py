@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 import msgspec
 
@@ -28,7 +29,9 @@ MakeLane = Callable[[str, LaneName, int], Lane]
 class Dispatcher:
     """Turns claimed jobs into runs and hands them to the lanes of their queues."""
 
-    def __init__(self, runtime: Runtime, make_lane: MakeLane, deliver: Deliver, on_start: Callable[[Run], None]) -> None:
+    def __init__(
+        self, runtime: Runtime, make_lane: MakeLane, deliver: Deliver, on_start: Callable[[Run], None]
+    ) -> None:
         self._runtime, self._make_lane, self._deliver, self._on_start = runtime, make_lane, deliver, on_start
         self._lanes: dict[tuple[str, LaneName], Lane] = {}
         self.runs: dict[str, Run] = {}
@@ -89,7 +92,7 @@ class Dispatcher:
         run.on_start = self._on_start
         return run, Stopped() if one.cancel_requested else None
 
-    def _options(self, task: Task, one: Claimed) -> Options:  # type: ignore[type-arg]
+    def _options(self, task: Task[Any, Any, Any], one: Claimed) -> Options:
         if one.options is None:
             return task.defaults
         return apply_execution(task.defaults, msgspec.json.decode(one.options))
@@ -125,7 +128,8 @@ def _unrunnable(one: Claimed, clock: Clock) -> Run:
 
 def split_expired(claimed: Iterable[Claimed], now: int) -> tuple[list[Claimed], list[Claimed]]:
     """Return (those that may start, those whose deadline has passed)."""
-    fresh, expired = [], []
+    fresh: list[Claimed] = []
+    expired: list[Claimed] = []
     for one in claimed:
         (expired if is_expired(one.held, now) else fresh).append(one)
     return fresh, expired

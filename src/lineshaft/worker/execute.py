@@ -160,7 +160,7 @@ async def _acall(run: Run, runtime: Runtime, args: Sequence[Any], kwargs: Mappin
 
 def _awrap(run: Run, middleware: Middleware, call_next: Callable[[], Awaitable[Any]]) -> Callable[[], Awaitable[Any]]:
     if inspect.iscoroutinefunction(middleware):
-        return lambda: middleware(run, call_next)  # type: ignore[no-any-return]
+        return lambda: middleware(run, call_next)
 
     async def in_thread() -> Any:
         loop = asyncio.get_running_loop()
@@ -221,7 +221,7 @@ def _wait(run: Run, error: BaseException) -> int:
     """Ask the policy how long to wait; a policy that breaks must not cost the job its next attempt."""
     try:
         return run.options.retry.wait(run.attempt, error)
-    except Exception:
+    except Exception:  # noqa: BLE001 - a user's function
         _log.exception("the backoff of task %s failed; waiting 10 s", run.name)
         return 10_000_000
 

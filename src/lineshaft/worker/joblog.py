@@ -49,9 +49,7 @@ class JobLog:
         lines = list(self._lines)
         if self._dropped:
             note = f"{self._dropped} more lines were not kept: the limit is {MOST_LINES} lines or {MOST_BYTES} bytes"
-            lines.append(
-                _encode({"at": self._clock.now(), "level": "WARNING", "logger": LOGGER.name, "message": note})
-            )
+            lines.append(_encode({"at": self._clock.now(), "level": "WARNING", "logger": LOGGER.name, "message": note}))
         return b"\n".join(lines).decode()
 
 

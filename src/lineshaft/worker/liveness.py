@@ -15,6 +15,7 @@ from lineshaft.clock import HOUR, SECOND
 from lineshaft.config import Retention, Settings
 from lineshaft.engines.base import Engine, Tx, WorkerLock
 from lineshaft.errors import StoreError, StoreUnavailableError
+from lineshaft.feature import Feature
 from lineshaft.store.claim import cancel_requests, expire_overdue
 from lineshaft.store.finish import LogLines, Progress, save_logs, save_progress
 from lineshaft.store.upkeep import beat, ensure_history
@@ -38,15 +39,17 @@ class Upkeep:
         settings: Settings,
         retention: Retention,
         rescuer: Rescuer,
+        features: Sequence[Feature],
         held: Callable[[], Sequence[Run]],
         stop: Callable[[Run], None],
         on_lease_lost: Callable[[str], None],
     ) -> None:
         self._engine, self._worker, self._lock = engine, worker, lock
         self._settings, self._retention, self._rescuer = settings, retention, rescuer
+        self._features = features
         self._held, self._stop, self._on_lease_lost = held, stop, on_lease_lost
         self._renewed_at = engine.clock.monotonic()
-        self._history_at = 0
+        self._hourly_at = 0
         self._is_away = False
 
     def step(self) -> None:
@@ -71,7 +74,7 @@ class Upkeep:
         self.store_progress()
         self._rescuer.step(now)
         self._expire(now)
-        self._make_partitions(now)
+        self._do_hourly(now)
 
     def _bear(self, error: StoreError) -> None:
         if not self._is_away:
@@ -111,10 +114,13 @@ class Upkeep:
         expires_at = now + self._retention.other
         self._engine.write(lambda tx: expire_overdue(tx, now=now, expires_at=expires_at))
 
-    def _make_partitions(self, now: int) -> None:
-        if now > self._history_at + HOUR:
-            self._engine.write(lambda tx: ensure_history(tx, now=now))
-            self._history_at = now
+    def _do_hourly(self, now: int) -> None:
+        if now <= self._hourly_at + HOUR:
+            return
+        self._hourly_at = now
+        self._engine.write(lambda tx: ensure_history(tx, now=now))
+        for feature in self._features:
+            feature.periodic(self._engine.write, now)
 
 
 class Liveness:
@@ -163,5 +169,5 @@ class Liveness:
             step()
         except StoreUnavailableError as error:
             _log.warning("the store does not answer: %s", error)
-        except Exception:
+        except Exception:  # noqa: BLE001 - a worker must outlive a defect in one beat
             _log.exception("the liveness thread met an error and goes on")

@@ -10,6 +10,7 @@ from typing import Any
 from lineshaft.config import Retention, Settings
 from lineshaft.engines.base import Engine
 from lineshaft.events import Subscribers
+from lineshaft.feature import Feature
 from lineshaft.task import TaskRegistrar
 
 Middleware = Callable[[Any, Callable[[], Any]], Any]
@@ -31,3 +32,4 @@ class Runtime:
     app_path: str | None
     """How a child process finds the app, as `module:name` or `file:PATH:name`; None when it cannot."""
     retention: Retention
+    features: Sequence[Feature] = ()

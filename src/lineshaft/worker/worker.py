@@ -45,9 +45,7 @@ class Worker:
     all of them together.
     """
 
-    def __init__(
-        self, runtime: Runtime, queues: Mapping[str, int], *, slots: int | None = None, version: str
-    ) -> None:
+    def __init__(self, runtime: Runtime, queues: Mapping[str, int], *, slots: int | None = None, version: str) -> None:
         self.runtime, self.queues, self._version = runtime, dict(queues), version
         self._slots = slots or sum(queues.values())
         self._retention = runtime.retention
@@ -74,7 +72,16 @@ class Worker:
         self.loop = StoreLoop(engine, self.id, self.claimer, self.finisher, self.dispatcher, self._retention)
         rescuer = Rescuer(engine, self.id, settings, self._retention, self.runtime.subscribers)
         upkeep = Upkeep(
-            engine, self.id, self._lock, settings, self._retention, rescuer, self._held, self._cancel, self._lose_lease
+            engine,
+            self.id,
+            self._lock,
+            settings,
+            self._retention,
+            rescuer,
+            self.runtime.features,
+            self._held,
+            self._cancel,
+            self._lose_lease,
         )
         upkeep.step()
         self.liveness = Liveness(upkeep, settings, has_progress=self._has_progress)
@@ -219,7 +226,7 @@ class Worker:
         if lane is not None:
             self.watch.stop(run, lane, cause)  # type: ignore[arg-type]
 
-    def _note_hung(self, run: Run) -> None:
+    def _note_hung(self, _run: Run) -> None:
         self._hung += 1
         if self._hung >= self.runtime.settings.max_hung:
             _log.error("%d jobs ignore being stopped: this worker ends, to be started anew", self._hung)

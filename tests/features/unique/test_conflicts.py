@@ -17,7 +17,7 @@ from lineshaft.transitions import PutBack, Stage, State
 if TYPE_CHECKING:
     from tests.features.unique.conftest import Store
 
-REACHABLE = [one for one in State if one not in {State.BLOCKED, State.WAITING}]
+REACHABLE: list[State] = [one for one in State if one not in {State.BLOCKED, State.WAITING}]
 FINISHED = {State.COMPLETED, State.DEAD, State.CANCELLED, State.SKIPPED, State.EXPIRED}
 REPLACEABLE = {State.SCHEDULED, State.QUEUED, State.RETRYING}
 FIELDS = ("queue", "rank", "run_at", "stage", "max_attempts", "deadline", "tags", "meta", "args")
@@ -27,7 +27,7 @@ each_conflict = pytest.mark.parametrize("on_conflict", ["skip", "replace", "erro
 
 def counting(window: str) -> set[State]:
     """The states that count by what the documentation says."""
-    unfinished = set(REACHABLE) - FINISHED
+    unfinished: set[State] = set(REACHABLE) - FINISHED
     if window == "outside":
         return set()
     return unfinished | {State.COMPLETED} if window == "inside" else unfinished

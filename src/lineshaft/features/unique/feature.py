@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from lineshaft.feature import Feature, Incoming
+from lineshaft.feature import Feature, Incoming, Write
 from lineshaft.features.unique import keys, rules
 from lineshaft.features.unique.rules import Action, Answer, Holder
 
@@ -34,6 +35,12 @@ class UniqueFeature(Feature):
         held = {} if are_free else keys.find_holders(tx, groups)
         answers = _settle(tx, groups, held, now)
         _write(tx, answers, held)
+
+    def periodic(self, write: Write, now: int) -> None:
+        """Delete the keys that no job holds any more, a part of them in each transaction."""
+        after: str | None = ""
+        while after is not None:
+            after = write(partial(keys.prune_keys, now=now, after=after)).after
 
 
 def _by_key(jobs: Sequence[Incoming]) -> Groups:

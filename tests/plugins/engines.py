@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from lineshaft.transitions import Transition
 
 NOW: Final = 1_800_000_000 * SECOND
-KEPT_UNTIL: Final = NOW + 1_000 * HOUR
+KEPT_UNTIL: Final = NOW + 48 * HOUR
 WORKER: Final = 7
 ERROR: Final = JobError(1, "ValueError", "no such page", None, NOW)
 LIMIT_SECONDS: Final = 20.0

@@ -316,8 +316,20 @@ class Lineshaft(TaskRegistrar):
     @asynccontextmanager
     async def atransaction(self) -> AsyncIterator[Any]:
         """As `transaction`, for `async with`."""
-        with self.transaction() as connection:
-            yield connection
+        transaction = self._store.engine.async_transaction()
+        if transaction is None:
+            with self.transaction() as connection:
+                yield connection
+            return
+        token = current.joined.set(await transaction.begin())
+        try:
+            yield transaction.connection
+            await transaction.commit()
+        except BaseException:
+            await transaction.roll_back()
+            raise
+        finally:
+            current.joined.reset(token)
 
     def close(self) -> None:
         """Close the connections; using the app again opens new ones."""

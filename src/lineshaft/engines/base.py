@@ -121,6 +121,25 @@ class WorkerLock(ABC):
         """Drop the lock."""
 
 
+class AsyncTransaction(ABC):
+    """A transaction on a connection that is awaited; all of it happens on the loop that began it."""
+
+    connection: Any
+    """The driver's own connection."""
+
+    @abstractmethod
+    async def begin(self) -> Tx:
+        """Begin, and return the transaction as the store's operations take it: in another thread than the loop's."""
+
+    @abstractmethod
+    async def commit(self) -> None:
+        """Commit."""
+
+    @abstractmethod
+    async def roll_back(self) -> None:
+        """Undo everything."""
+
+
 class Engine(ABC):
     """One database that holds a store."""
 
@@ -168,6 +187,10 @@ class Engine(ABC):
     @abstractmethod
     def close(self) -> None:
         """Close every connection."""
+
+    def async_transaction(self) -> AsyncTransaction | None:
+        """Return a transaction for coroutine functions, None where the driver has none to be awaited."""
+        return None
 
     def write(self, operation: Callable[[Tx], T]) -> T:
         """Run an operation in its own write transaction, again after a serialization failure or a deadlock.

@@ -80,7 +80,7 @@ class Child:
         self._channel = channel
         self._todo: SimpleQueue[Work | None] = SimpleQueue()
         self._loop = LoopThread()
-        self._lifespans = Lifespans(runtime.lifespans, self._loop.loop)
+        self._lifespans = Lifespans(runtime.lifespans, lambda: self._loop.loop)
         self._reporter = Reporter(channel.send)
         self._runner = JobRunner(runtime, self._loop, self._reporter)
 
@@ -131,11 +131,12 @@ def main(argv: list[str]) -> int:
     signal.signal(signal.SIGINT, lambda *_: None)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     guard = Guard(descriptor)
+    connection = socket.socket(fileno=descriptor)
     try:
-        with socket.socket(fileno=descriptor) as connection:
-            return _work(Channel(connection))
+        return _work(Channel(connection))
     finally:
         guard.dismiss()
+        connection.detach()  # the descriptor stays open until the process is gone: its end tells the worker so
 
 
 def _work(channel: Channel) -> int:

@@ -34,7 +34,7 @@ from lineshaft.outcomes import (
 )
 from lineshaft.worker.run import Run
 from lineshaft.worker.runtime import Middleware, Runtime
-from lineshaft.worker.transaction import JobTransactions
+from lineshaft.worker.transaction import AsyncHeldTransaction, HeldTransaction, JobTransactions
 
 _log = logging.getLogger("lineshaft.worker")
 # From our own `_call` to the user's function: frames that would only stand before every traceback.
@@ -68,11 +68,9 @@ async def aexecute(run: Run, runtime: Runtime) -> Outcome:
         restored(run.claimed.context, runtime.context)
         args, kwargs = _arguments(run)
         result = _result(run, await _acall(run, runtime, args, kwargs))
-        if run.held_transaction is None:
-            return Done(result)
-        return await anyio.to_thread.run_sync(_completed, run, result)
+        return await _acompleted(run, result)
     except BaseException as error:  # noqa: BLE001 - whatever a job raises becomes its outcome
-        return _rolled_back(run, error)
+        return await _arolled_back(run, error)
 
 
 def _arguments(run: Run) -> Bound:
@@ -92,18 +90,33 @@ def _result(run: Run, value: Any) -> str | None:
 
 
 def _completed(run: Run, result: str | None) -> Outcome:
-    if run.held_transaction is None:
-        return Done(result)
     held, run.held_transaction = run.held_transaction, None
+    if not isinstance(held, HeldTransaction):
+        return Done(result)
     held.complete(run, result)
     return Settled()
 
 
+async def _acompleted(run: Run, result: str | None) -> Outcome:
+    if not isinstance(run.held_transaction, AsyncHeldTransaction):
+        is_held = run.held_transaction is not None
+        return await anyio.to_thread.run_sync(_completed, run, result) if is_held else Done(result)
+    held, run.held_transaction = run.held_transaction, None
+    await held.acomplete(run, result)
+    return Settled()
+
+
 def _rolled_back(run: Run, error: BaseException) -> Outcome:
-    if run.held_transaction is not None:
-        held, run.held_transaction = run.held_transaction, None
+    held, run.held_transaction = run.held_transaction, None
+    if isinstance(held, HeldTransaction):
         held.roll_back(error)
     return failed(run, error)
+
+
+async def _arolled_back(run: Run, error: BaseException) -> Outcome:
+    if isinstance(run.held_transaction, AsyncHeldTransaction):
+        await run.held_transaction.aroll_back()
+    return _rolled_back(run, error)
 
 
 class _RefusedError(Exception):

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
-from typing import Any
 
 from lineshaft.worker.runtime import Lifespan
 
@@ -15,13 +13,13 @@ from lineshaft.worker.runtime import Lifespan
 class Lifespans:
     """Enters generators before the first job and leaves them after the last, in reverse order.
 
-    Async ones run on `loop` where one is given, else on a loop of their own.
+    Async ones run on the loop that `get_loop` gives, which runs in another thread.
     """
 
-    def __init__(self, lifespans: Sequence[Lifespan], loop: asyncio.AbstractEventLoop | None = None) -> None:
+    def __init__(self, lifespans: Sequence[Lifespan], get_loop: Callable[[], asyncio.AbstractEventLoop]) -> None:
         self._lifespans = lifespans
         self._stack = ExitStack()
-        self._loop = loop
+        self._get_loop = get_loop
 
     def enter(self) -> None:
         """Run each up to its `yield`; raises what one of them raises, after leaving those before it."""
@@ -40,14 +38,8 @@ class Lifespans:
         self._stack.close()
 
     def _enter_async(self, lifespan: Lifespan) -> None:
-        run = self._runner()
+        loop = self._get_loop()
         stack = AsyncExitStack()
-        run(stack.enter_async_context(asynccontextmanager(lifespan)()))
-        self._stack.callback(lambda: run(stack.aclose()))
-
-    def _runner(self) -> Any:
-        if self._loop is None:
-            self._loop = asyncio.new_event_loop()
-            threading.Thread(target=self._loop.run_forever, name="lineshaft-lifespan", daemon=True).start()
-        loop = self._loop
-        return lambda coroutine: asyncio.run_coroutine_threadsafe(coroutine, loop).result()
+        entering = stack.enter_async_context(asynccontextmanager(lifespan)())
+        asyncio.run_coroutine_threadsafe(entering, loop).result()
+        self._stack.callback(lambda: asyncio.run_coroutine_threadsafe(stack.aclose(), loop).result())

@@ -19,7 +19,7 @@ from lineshaft.worker.joblog import JobLog
 if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager, AbstractContextManager
 
-    from lineshaft.worker.transaction import HeldTransaction, JobTransactions
+    from lineshaft.worker.transaction import AsyncHeldTransaction, HeldTransaction, JobTransactions
 
 _encode: Final = msgspec.json.Encoder().encode
 _decode: Final = msgspec.json.Decoder().decode
@@ -46,7 +46,7 @@ class Run(CurrentJob):
         self.progress_text: str | None = None
         self.joblog: JobLog | None = None
         self.transactions: JobTransactions | None = None
-        self.held_transaction: HeldTransaction | None = None
+        self.held_transaction: HeldTransaction | AsyncHeldTransaction | None = None
 
     @property
     def id(self) -> str:  # type: ignore[override]

@@ -16,7 +16,7 @@ import anyio.to_thread
 
 from lineshaft.config import Retention
 from lineshaft.current import joined
-from lineshaft.engines.base import Engine, Tx
+from lineshaft.engines.base import AsyncTransaction, Engine, Tx
 from lineshaft.errors import ConfigError, LeaseLostError, StoreError
 from lineshaft.store.finish import write_transitions
 from lineshaft.transitions import Complete
@@ -66,14 +66,7 @@ class HeldTransaction:
         if self.is_too_long:
             msg = f"the job held SQLite's one writer for more than {SQLITE_LIMIT_SECONDS:g} s and was rolled back"
             raise StoreError(msg)
-        held, now = run.claimed.held, self._engine.clock.now()
-        kept = run.options.keep_result or self._retention.completed
-        written = write_transitions(
-            self.tx, [Complete(held, result)], worker=held.worker, now=now, keep=lambda _: now + kept
-        )
-        if not written:
-            msg = f"job {run.id} was given to another worker meanwhile; what this attempt wrote is rolled back"
-            raise LeaseLostError(msg)
+        write_completion(self.tx, run, result, self._retention, self._engine.clock.now())
 
     def _leave(self, error: BaseException | None) -> None:
         if self._timer is not None:
@@ -91,6 +84,42 @@ class HeldTransaction:
         self.tx.connection.interrupt()  # type: ignore[attr-defined]
 
 
+class AsyncHeldTransaction:
+    """The same for a coroutine function on an engine whose connections can be awaited."""
+
+    def __init__(self, engine: Engine, retention: Retention, transaction: AsyncTransaction) -> None:
+        self._engine, self._retention, self._transaction = engine, retention, transaction
+
+    async def begin(self) -> Tx:
+        """Open the transaction."""
+        self._tx = await self._transaction.begin()
+        return self._tx
+
+    async def acomplete(self, run: Run, result: str | None) -> None:
+        """As `HeldTransaction.complete`."""
+        try:
+            now = self._engine.clock.now()
+            await anyio.to_thread.run_sync(write_completion, self._tx, run, result, self._retention, now)
+        except BaseException:
+            await self.aroll_back()
+            raise
+        await self._transaction.commit()
+
+    async def aroll_back(self) -> None:
+        """As `HeldTransaction.roll_back`."""
+        with anyio.CancelScope(shield=True):
+            await self._transaction.roll_back()
+
+
+def write_completion(tx: Tx, run: Run, result: str | None, retention: Retention, now: int) -> None:
+    """Write a job's completion in its own transaction; raises `LeaseLostError` when the job is not ours any more."""
+    held = run.claimed.held
+    kept = run.options.keep_result or retention.completed
+    if not write_transitions(tx, [Complete(held, result)], worker=held.worker, now=now, keep=lambda _: now + kept):
+        msg = f"job {run.id} was given to another worker meanwhile; what this attempt wrote is rolled back"
+        raise LeaseLostError(msg)
+
+
 class JobTransactions:
     """Opens the one transaction that a job may have."""
 
@@ -106,18 +135,36 @@ class JobTransactions:
 
     @asynccontextmanager
     async def aopen(self, run: Run) -> AsyncIterator[Any]:
-        """As `open`, for coroutine functions; the connection is the engine's own kind."""
-        held = self._hold(run)
-        tx = await anyio.to_thread.run_sync(held.begin)
-        with self._inside(run, held, tx) as connection:
-            yield connection
+        """As `open`, for coroutine functions: psycopg's asynchronous connection, or sqlite3's plain one."""
+        transaction = self._engine.async_transaction()
+        if transaction is None:
+            held = self._hold(run)
+            tx = await anyio.to_thread.run_sync(held.begin)
+            with self._inside(run, held, tx) as connection:
+                yield connection
+            return
+        self._refuse_second(run)
+        run.held_transaction = aheld = AsyncHeldTransaction(self._engine, self._retention, transaction)
+        token = joined.set(await aheld.begin())
+        try:
+            yield transaction.connection
+        except BaseException:
+            run.held_transaction = None
+            await aheld.aroll_back()
+            raise
+        finally:
+            joined.reset(token)
 
     def _hold(self, run: Run) -> HeldTransaction:
+        self._refuse_second(run)
+        run.held_transaction = held = HeldTransaction(self._engine, self._retention)
+        return held
+
+    @staticmethod
+    def _refuse_second(run: Run) -> None:
         if run.held_transaction is not None:
             msg = f"job {run.id} opened a second transaction; a job has one, which commits when its function returns"
             raise ConfigError(msg)
-        run.held_transaction = HeldTransaction(self._engine, self._retention)
-        return run.held_transaction
 
     @contextmanager
     def _inside(self, run: Run, held: HeldTransaction, tx: Tx) -> Iterator[Any]:

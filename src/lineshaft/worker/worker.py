@@ -61,9 +61,9 @@ class Worker:
         engine, settings = self.runtime.engine, self.runtime.settings
         self.id = self._register()
         self._lock = engine.hold_worker_lock(self.id)
-        self._lifespans = Lifespans(self.runtime.lifespans)
-        self._lifespans.enter()
         self._loop_thread: LoopThread | None = None
+        self._lifespans = Lifespans(self.runtime.lifespans, lambda: self._event_loop().loop)
+        self._lifespans.enter()
         clock = engine.clock
         self.finisher = Finisher(self.id, clock, self._retention, self.runtime.subscribers, self._ring)
         self.watch = Watch(clock, settings.stop_patience, self._note_hung)
@@ -177,10 +177,14 @@ class Worker:
             from lineshaft.worker.lanes.process import ProcessLane
 
             return ProcessLane(queue, limit, self.runtime, deliver)
+        return AsyncLane(limit, self._event_loop(), lambda run: aexecute(run, self.runtime), deliver)
+
+    def _event_loop(self) -> LoopThread:
+        """Return the loop of the async jobs, which async lifespans share: pools belong to the loop that made them."""
         if self._loop_thread is None:
             self._loop_thread = LoopThread()
             self._loop_thread.start()
-        return AsyncLane(limit, self._loop_thread, lambda run: aexecute(run, self.runtime), deliver)
+        return self._loop_thread
 
     def _listen(self) -> None:
         while not self._stopped.is_set():

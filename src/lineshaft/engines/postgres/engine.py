@@ -11,7 +11,7 @@ import psycopg
 from psycopg import conninfo
 
 from lineshaft.clock import SystemClock
-from lineshaft.engines.base import Engine, Listener, Role, Tx, WorkerLock
+from lineshaft.engines.base import AsyncTransaction, Engine, Listener, Role, Tx, WorkerLock
 from lineshaft.engines.fork import forget_after_fork
 from lineshaft.engines.postgres.listener import PostgresListener
 from lineshaft.engines.postgres.lock import AdvisoryLock
@@ -120,6 +120,17 @@ class PostgresEngine(Engine):
                 (list(workers), self.lock_class),
             ).fetchall()
         return [row[0] for row in rows]
+
+    def async_transaction(self) -> AsyncTransaction:
+        """Return a transaction on an asynchronous connection of its own."""
+        from lineshaft.engines.postgres.async_transaction import PostgresAsyncTransaction
+
+        return PostgresAsyncTransaction(self._aconnect, self.schema)
+
+    async def _aconnect(self) -> psycopg.AsyncConnection[Any]:
+        return await psycopg.AsyncConnection.connect(
+            self._url, autocommit=True, connect_timeout=_CONNECT_SECONDS, application_name="lineshaft"
+        )
 
     def vacuum(self) -> None:
         """Vacuum the live table: its dead rows slow down every claim (docs/decisions/0001)."""

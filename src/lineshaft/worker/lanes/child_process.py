@@ -17,7 +17,7 @@ import psutil
 from lineshaft.clock import Clock
 from lineshaft.config import Settings
 from lineshaft.worker.joblog import JobLog
-from lineshaft.worker.lanes.wire import Hello, Start, ToChild, frame, frames_from_child
+from lineshaft.worker.lanes.wire import Hello, Note, Start, ToChild, frame, frames_from_child
 from lineshaft.worker.loading import CHILD_VARIABLE
 from lineshaft.worker.run import Run
 
@@ -45,6 +45,7 @@ class Child:
         self.alarm_at: float | None = None
         """When, on the monotonic clock, the lane has to look after it."""
         self.is_replaced = False
+        self.reap_tries = 0
         self.failures_before = 0
         self.failure: tuple[str, str] | None = None
         """Why it could not start: the last line, and the traceback."""
@@ -156,6 +157,16 @@ class ForwardedLog(JobLog):
         """Return the lines."""
         self.is_changed = False
         return self._text
+
+
+def keep_note(run: Run, note: Note) -> None:
+    """Keep what a child said of its job, where the worker stores it from."""
+    if note.progress is not None:
+        run.progress_text = note.progress
+    if note.log is not None:
+        if not isinstance(run.joblog, ForwardedLog):
+            run.joblog = ForwardedLog(run.clock)
+        run.joblog.put(note.log)
 
 
 def _start(descriptor: int, settings: Settings) -> subprocess.Popen[bytes]:

@@ -38,6 +38,7 @@ _START_SECONDS: Final = 300.0
 _STARTS_BEFORE_REJECTING: Final = 3
 _START_AGAIN_SECONDS: Final = (0.2, 1.0)
 _REAP_AGAIN_SECONDS: Final = 0.01
+_LONGEST_REAP_SECONDS: Final = 1.0
 _STACK_SECONDS: Final = 1.0
 _PRESENT: Final = (Phase.STARTING, Phase.IDLE, Phase.BUSY)
 
@@ -127,10 +128,11 @@ class ProcessLane(Lane):
         self._ears.recv(4096)
 
     def _seconds_to_alarm(self) -> float | None:
+        now = self._clock.monotonic()
         alarms = [child.alarm_at for child in self._children if child.alarm_at is not None]
-        if self._failures and (self._ready or self._isolated) and not self._closing:
+        if self._start_at > now and not self._closing:
             alarms.append(self._start_at)
-        return max(0.0, min(alarms) - self._clock.monotonic()) if alarms else None
+        return max(0.0, min(alarms) - now) if alarms else None
 
     def _ring_alarms(self) -> None:
         now = self._clock.monotonic()
@@ -234,8 +236,8 @@ class ProcessLane(Lane):
                 self._on_ready(child)
             case Broken(text, trace):
                 child.failure = (text, trace)
-            case Note(number, progress, log) if number == child.jobs and child.run is not None:
-                _keep(child.run, progress, log)
+            case Note(number) if number == child.jobs and child.run is not None:
+                keep_note(child.run, message)
             case Ended(number) if number == child.jobs and child.run is not None:
                 self._on_ended(child, child.run, outcome_of(message))
             case Stack(_, text):
@@ -297,7 +299,7 @@ class ProcessLane(Lane):
 
     def _ask_stack(self, run: Run, answer: SimpleQueue[str]) -> None:
         child = self._child_of(run)
-        if child is None:
+        if child is None or child.phase is not Phase.BUSY:
             answer.put("")
             return
         child.askers.append(answer)
@@ -313,26 +315,69 @@ class ProcessLane(Lane):
         child.alarm_at = self._clock.monotonic() + _REAP_AGAIN_SECONDS
 
     def _on_gone(self, child: Child) -> None:
-        """Reap a child that closed its connection: it died, or soon will."""
+        """Reap a child that closed its connection, which it keeps to its end, with what its jobs left running."""
         self._selector.unregister(child.connection)
         child.connection.close()
         if child.phase is Phase.STARTING and child.failure is None:
             child.failure = ("", "")
-        if child.phase is not Phase.LEAVING:
+        if child.phase is not Phase.DYING:
             child.kill()
         self._reap(child)
 
     def _reap(self, child: Child) -> None:
         if not child.is_reaped():
-            if child.phase is Phase.DYING:
-                child.alarm_at = self._clock.monotonic() + _REAP_AGAIN_SECONDS
+            wait = min(_LONGEST_REAP_SECONDS, _REAP_AGAIN_SECONDS * 2**child.reap_tries)
+            child.reap_tries += 1
+            child.alarm_at = self._clock.monotonic() + wait
             return
         self._children.remove(child)
-        if child.connection.fileno() >= 0:
+        if child.connection.fileno() >= 0:  # a process that a job forked holds the other end
             self._selector.unregister(child.connection)
             child.connection.close()
-        if child.failure is not None:
-            self._on_failed_start(child, *child.failure)
         if child.run is not None:
             self._on_death(child, child.run)
+        elif child.failure is not None and not self._closing:
+            self._on_failed_start(child, *child.failure)
         self._fill()
+
+    def _on_death(self, child: Child, run: Run) -> None:
+        run.stop_permit.clear()
+        child.run = None
+        self._deliver(run, died(run, child.how_it_ended()))
+
+    def _on_failed_start(self, child: Child, message: str, trace: str) -> None:
+        # Of children that were started together only the first counts: they failed for one reason.
+        if child.failures_before == self._failures:
+            self._note_failure(message or child.how_it_ended(), trace)
+
+    def _note_failure(self, message: str, trace: str) -> None:
+        self._failures += 1
+        pause = _START_AGAIN_SECONDS[min(self._failures, len(_START_AGAIN_SECONDS)) - 1]
+        self._start_at = self._clock.monotonic() + pause
+        if self._failures == 1:
+            _log.error("a child process of queue %s could not start: %s\n%s", self._queue, message, trace)
+        if self._failures >= _STARTS_BEFORE_REJECTING and (run := self._next_run()):
+            self._deliver(run, not_started(run, f"no child process could be started: {message}"))
+
+    def _reject_all(self, why: str) -> None:
+        for run in self.withdraw():
+            self._deliver(run, not_started(run, why))
+
+    def _close(self) -> None:
+        self._closing = True
+        for child in list(self._children):
+            if child.phase is Phase.IDLE:
+                self._leave(child)
+            elif child.phase in (Phase.STARTING, Phase.BUSY):
+                if child.run is not None and child.run.stop_cause is None:
+                    child.run.stop_cause = "shutdown"
+                self._kill(child)
+
+
+def _drained(row: deque[Run]) -> list[Run]:
+    taken: list[Run] = []
+    while True:
+        try:
+            taken.append(row.popleft())
+        except IndexError:
+            return taken

@@ -1,0 +1,277 @@
+"""Apps on every store, workers in this process and in others, and what tests watch them with.
+
+`app` runs a test on a SQLite file, on SQLite in memory and on PostgreSQL; `durable_url` leaves memory out, for what
+concerns several processes. Tests wait for events with a hard limit; nothing sleeps.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from queue import Empty, Queue
+from typing import Any, Final
+
+import pytest
+
+from lineshaft import Lineshaft
+from lineshaft.app.inprocess import InProcessWorker
+
+LIMIT: Final = 20.0
+"""Seconds that a test waits for what has to come; it usually comes within milliseconds."""
+QUICK: Final[dict[str, Any]] = {"heartbeat": "0.1s", "silence": "0.5s", "stop_patience": "0.4s"}
+"""Settings that shorten what a test would otherwise wait for."""
+_ROOT: Final = Path(__file__).parents[2]
+_POLL: Final = 0.005
+
+
+@pytest.fixture(params=["sqlite", "memory", "postgres"])
+def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The address of a new store, on each engine in turn."""
+    return _url(request, tmp_path)
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def durable_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The address of a new store that several processes can share, on each engine in turn."""
+    return _url(request, tmp_path)
+
+
+def _url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    match request.param:
+        case "sqlite":
+            return f"sqlite:///{tmp_path / 'jobs.db'}"
+        case "memory":
+            return "memory://"
+        case _:
+            url: str = request.getfixturevalue("postgres_url")
+            return url
+
+
+@pytest.fixture
+def make_app() -> Iterator[Callable[..., Lineshaft]]:
+    """Makes apps with quick settings that are closed with the test; keywords are `Lineshaft`'s."""
+    made: list[Lineshaft] = []
+
+    def make(url: str, **settings: Any) -> Lineshaft:
+        made.append(Lineshaft(url, **{**QUICK, **settings}))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()
+
+
+@pytest.fixture
+def app(store_url: str, make_app: Callable[..., Lineshaft]) -> Lineshaft:
+    """An app with quick settings on each engine in turn."""
+    return make_app(store_url)
+
+
+@pytest.fixture
+def durable_app(durable_url: str, make_app: Callable[..., Lineshaft]) -> Lineshaft:
+    """An app with quick settings on each engine that several processes can share."""
+    return make_app(durable_url)
+
+
+StartWorker = Callable[..., InProcessWorker]
+
+
+@pytest.fixture
+def start_worker(make_app: Callable[..., Lineshaft]) -> Iterator[StartWorker]:
+    """Starts workers of an app in this process, which stop with the test: `start_worker(app, {"default": 1})`."""
+    started: list[InProcessWorker] = []
+
+    def start(app: Lineshaft, queues: Any = None, **options: Any) -> InProcessWorker:
+        started.append(app.worker(queues, **options).start())
+        return started[-1]
+
+    yield start
+    for one in started:
+        one.stop(grace=0)
+
+
+class Gates:
+    """Named gates that jobs of this process wait at, and notes of who came by; a job held at one can be stopped."""
+
+    def __init__(self) -> None:
+        self._open: dict[str, threading.Event] = defaultdict(threading.Event)
+        self.notes: Queue[Any] = Queue()
+
+    def note(self, what: Any) -> None:
+        """Tell the test something."""
+        self.notes.put(what)
+
+    def next(self) -> Any:
+        """Return the next note; fails the test when none comes."""
+        try:
+            return self.notes.get(timeout=LIMIT)
+        except Empty:
+            pytest.fail("no job said anything more")
+
+    def open(self, name: str) -> None:
+        """Let everybody through."""
+        self._open[name].set()
+
+    def is_open(self, name: str) -> bool:
+        """Tell whether the gate is open."""
+        return self._open[name].is_set()
+
+    def wait(self, name: str) -> None:
+        """Wait until the gate is open, in steps at which a stopped job stops."""
+        deadline = time.monotonic() + LIMIT
+        while not self._open[name].wait(_POLL):
+            assert time.monotonic() < deadline, f"gate {name} stayed shut"
+
+    def wait_deaf(self, name: str) -> None:
+        """Wait until the gate is open, in one call into C that no stop can interrupt."""
+        assert self._open[name].wait(LIMIT), f"gate {name} stayed shut"
+
+
+@pytest.fixture
+def gates() -> Iterator[Gates]:
+    """Gates and notes; every gate opens at the end of the test, so that no job outlives it for long."""
+    found = Gates()
+    yield found
+    for name in list(found._open):
+        found.open(name)
+
+
+def eventually(is_true: Callable[[], Any], limit: float = LIMIT) -> Any:
+    """Ask a store again until its answer is true, and return it: for what no event of this process tells."""
+    deadline = time.monotonic() + limit
+    pause = threading.Event()
+    while not (answer := is_true()):
+        assert time.monotonic() < deadline, f"still {answer!r} after {limit:g} s"
+        pause.wait(_POLL)
+    return answer
+
+
+class Process:
+    """Another Python process, which speaks by lines; each line is kept with the time at which it came."""
+
+    def __init__(self, script: Path, *args: str, folder: Path) -> None:
+        self._log = (folder / f"stderr-{time.monotonic_ns()}.log").open("w+")
+        self._popen = subprocess.Popen(
+            [sys.executable, str(script), *args],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._log,
+            text=True,
+            cwd=folder,
+            env={**os.environ, "PYTHONPATH": str(_ROOT / "src")},
+        )
+        self._lines: Queue[tuple[float, str]] = Queue()
+        self.said: list[tuple[float, str]] = []
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    @property
+    def pid(self) -> int:
+        """The process id."""
+        return self._popen.pid
+
+    def _read(self) -> None:
+        assert self._popen.stdout is not None
+        for line in self._popen.stdout:
+            self._lines.put((time.monotonic(), line.strip()))
+        self._lines.put((time.monotonic(), ""))
+
+    def next(self) -> tuple[float, str]:
+        """Return the next line and when it came; fails the test when the process ends or says nothing for long."""
+        try:
+            at, line = self._lines.get(timeout=LIMIT)
+        except Empty:
+            pytest.fail(f"process {self.pid} said nothing for {LIMIT:g} s; its errors: {self.errors()}")
+        assert line, f"process {self.pid} ended; its errors: {self.errors()}"
+        self.said.append((at, line))
+        return at, line
+
+    def expect(self, start: str) -> tuple[float, str]:
+        """Return the next line that starts like this, and when it came."""
+        while True:
+            at, line = self.next()
+            if line.startswith(start):
+                return at, line
+
+    def all_lines(self) -> list[str]:
+        """Return every line of a process that has ended."""
+        self._popen.wait(LIMIT)
+        self._reader.join(LIMIT)
+        while not self._lines.empty():
+            self.said.append(self._lines.get())
+        return [line for _, line in self.said if line]
+
+    def say(self, line: str) -> None:
+        """Send the process a line."""
+        assert self._popen.stdin is not None
+        self._popen.stdin.write(line + "\n")
+        self._popen.stdin.flush()
+
+    def send(self, number: signal.Signals) -> None:
+        """Send the process a signal."""
+        self._popen.send_signal(number)
+
+    def kill(self) -> float:
+        """Kill the process as the system would, wait until it is gone, and return when the signal was sent."""
+        at = time.monotonic()
+        self._popen.kill()
+        self._popen.wait(LIMIT)
+        return at
+
+    def end(self) -> int:
+        """Wait for the end of the process and return its exit code."""
+        return self._popen.wait(LIMIT)
+
+    def errors(self) -> str:
+        """Return what the process wrote to its standard error so far."""
+        return Path(self._log.name).read_text()
+
+    def close(self) -> None:
+        """End the process, whatever it does."""
+        self._popen.kill()
+        self._popen.wait(LIMIT)
+        self._reader.join(LIMIT)
+        for pipe in (self._popen.stdin, self._popen.stdout, self._log):
+            if pipe is not None:
+                pipe.close()
+
+
+StartProcess = Callable[..., Process]
+
+
+@pytest.fixture
+def start_process(tmp_path: Path) -> Iterator[StartProcess]:
+    """Starts Python scripts, which end with the test: `start_process(path, "argument")`."""
+    started: list[Process] = []
+
+    def start(script: Path, *args: str) -> Process:
+        started.append(Process(script, *args, folder=tmp_path))
+        return started[-1]
+
+    yield start
+    for one in started:
+        one.close()
+
+
+@pytest.fixture
+def worker_process(start_process: StartProcess) -> StartProcess:
+    """Starts workers of `tests/acceptance/work.py` and waits until they are up: `worker_process(url, "mode", lease=…)`.
+
+    The mode is `hold` (jobs named `hold` wait at their gate) or `pass` (they go on at once).
+    """
+    script = _ROOT / "tests" / "acceptance" / "work.py"
+
+    def start(url: str, mode: str = "pass", queues: str = "default:10", **settings: Any) -> Process:
+        process = start_process(script, url, mode, queues, json.dumps({**QUICK, **settings}))
+        process.expect("ready")
+        return process
+
+    return start

@@ -33,7 +33,7 @@ ENDINGS: dict[str, Ending] = {
 }
 EXPIRY = Statement(
     "expiry",
-    Sql.parse("select expires_at from job where id = :id", "sqlite", ()),
+    Sql.parse("select expires_at from lineshaft_job where id = :id", "sqlite", ()),
     Sql.parse("select expires_at from lineshaft.history where id = %(id)s::uuid", "postgres", ()),
 )
 every_ending = pytest.mark.parametrize("ending", ENDINGS.values(), ids=ENDINGS)

@@ -51,9 +51,6 @@ def _run(arguments: list[str], session: Session) -> int:
         return code if isinstance(code, int) else 0
     except click.exceptions.Exit as done:
         return done.exit_code
-    except click.exceptions.NoArgsIsHelpError as missing:
-        missing.show()
-        return WRONG_USE
     except click.Abort:  # Ctrl-C or the end of input at a question
         return INTERRUPTED
     finally:

@@ -152,7 +152,9 @@ def _print_rich(columns: Sequence[Column], cells: Sequence[Sequence[str]]) -> No
             justify="right" if column.is_number else "left",
             no_wrap=True,
             overflow="ellipsis",
-            min_width=min(_CUT_AT, _widest(columns, cells, column)) if column.may_be_cut else _widest(columns, cells, column),
+            min_width=min(_CUT_AT, _widest(columns, cells, column))
+            if column.may_be_cut
+            else _widest(columns, cells, column),
         )
     for row in cells:
         table.add_row(*(Text(text, style=_STYLES.get(text, "")) for text in row))

@@ -17,7 +17,7 @@ def confirm(question: str, *, is_sure: bool) -> None:
     if is_sure:
         return
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
-        msg = f"{question.rstrip('?')}: there is no terminal to ask on; add --yes to do it"
+        msg = f"there is no terminal to ask on: {question} Add --yes to do it"
         raise click.UsageError(msg)
     if not click.confirm(question, err=True):
         raise LineshaftError("nothing was done")

@@ -10,6 +10,7 @@ import click
 from lineshaft.cli.session import SHARED, shared_options
 from lineshaft.version import VERSION
 
+_WRONG_USE: Final = 2
 _SETTINGS: Final = {"help_option_names": ["-h", "--help"]}
 
 COMMANDS: Final = {
@@ -31,6 +32,13 @@ class LazyGroup(click.Group):
     def __init__(self, *args: Any, commands_at: dict[str, tuple[str, str]], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._commands_at = commands_at
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Without a command, show the help: nothing was asked for, so nothing is done."""
+        if not args:
+            click.echo(ctx.get_help(), err=True)
+            ctx.exit(_WRONG_USE)
+        return super().parse_args(ctx, args)
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         """Return the names of the commands, in the order in which one meets them."""

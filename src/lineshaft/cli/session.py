@@ -22,12 +22,15 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 _NO_APP: Final = (
     "this command needs an app, and none was named; give --app module:name, set LINESHAFT_APP, "
-    "or write app = \"module:name\" under [tool.lineshaft] in pyproject.toml"
+    'or write app = "module:name" under [tool.lineshaft] in pyproject.toml'
 )
 
 SHARED: Final[dict[str, dict[str, Any]]] = {
     "app": {"metavar": "MODULE:NAME", "help": "The app; else $LINESHAFT_APP, else [tool.lineshaft] in pyproject.toml."},
-    "store": {"metavar": "ADDRESS", "help": "The store; else the app's, else $LINESHAFT_STORE, else lineshaft.db here."},
+    "store": {
+        "metavar": "ADDRESS",
+        "help": "The store; else the app's, else $LINESHAFT_STORE, else lineshaft.db here.",
+    },
     "json": {"is_flag": True, "help": "Print JSON."},
     "debug": {"is_flag": True, "help": "Show the traceback of an error."},
 }

@@ -197,17 +197,19 @@ class Engine(ABC):
 
         Raises what the operation raises, and `ConflictError` when the conflict does not end.
         """
+        return self._until_no_conflict(self.transaction, operation)
+
+    def read(self, operation: Callable[[Tx], T]) -> T:
+        """Run an operation that only reads, again while somebody recovers the database; raises as `write` does."""
+        return self._until_no_conflict(self.reading, operation)
+
+    def _until_no_conflict(self, opened: Callable[[], AbstractContextManager[Tx]], operation: Callable[[Tx], T]) -> T:
         for tries_left in reversed(range(_CONFLICT_TRIES)):
             try:
-                with self.transaction() as tx:
+                with opened() as tx:
                     return operation(tx)
             except ConflictError:
                 if not tries_left:
                     raise
                 time.sleep(random.uniform(0.001, 0.02))  # noqa: S311 - spreads contenders, guards nothing
         raise AssertionError  # pragma: no cover - the loop returns or raises
-
-    def read(self, operation: Callable[[Tx], T]) -> T:
-        """Run an operation that only reads."""
-        with self.reading() as tx:
-            return operation(tx)

@@ -2,32 +2,32 @@
 -- Three steps that answer with one row: while a thread steps through rows, every other thread may take the
 -- interpreter from it for milliseconds (docs/decisions/0002).
 select json_group_array(seq) from (
-    select seq from job
+    select seq from lineshaft_job
      where stage = 1 and queue = :queue and worker is null
-       and not exists (select 1 from queue where name = :queue and paused_at is not null)
+       and not exists (select 1 from lineshaft_queue where name = :queue and paused_at is not null)
      order by rank, run_at, id limit :limit);
-update job set worker = :worker, claim = claim + 1, attempt = attempt + 1, started_at = :now, progress = null
+update lineshaft_job set worker = :worker, claim = claim + 1, attempt = attempt + 1, started_at = :now, progress = null
  where seq in (select value from json_each(:previous));
 select json_group_array(json_array(
            id, claim, worker, attempt, attempts_before, losses, deadline, created_at, unknown_since, seq,
            name, args, rank, run_at, is_isolated, cancel_requested, max_attempts, queue, tenant, tags, meta, options,
            context))
-  from job where seq in (select value from json_each(:previous));
+  from lineshaft_job where seq in (select value from json_each(:previous));
 
 -- name: promote_due rings-worker
-update job set stage = 1 where seq in (
-    select seq from job where stage in (0, 2) and run_at <= :now order by run_at limit :limit);
+update lineshaft_job set stage = 1 where seq in (
+    select seq from lineshaft_job where stage in (0, 2) and run_at <= :now order by run_at limit :limit);
 select changes();
 
 -- name: next_due
-select min(run_at) from job where stage in (0, 2);
+select min(run_at) from lineshaft_job where stage in (0, 2);
 
 -- name: expire_overdue rings-waiter
-update job set stage = 14, finished_at = :now, expires_at = :expires_at
- where seq in (select seq from job where deadline <= :now and deadline is not null and stage < 10 and stage <> 2
+update lineshaft_job set stage = 14, finished_at = :now, expires_at = :expires_at
+ where seq in (select seq from lineshaft_job where deadline <= :now and deadline is not null and stage < 10 and stage <> 2
                   and not (stage = 1 and worker is not null) and attempt = attempts_before
                 order by deadline limit :limit);
 select changes();
 
 -- name: cancel_requests
-select id, claim from job where id in (select value from json_each(:ids)) and cancel_requested and worker = :worker;
+select id, claim from lineshaft_job where id in (select value from json_each(:ids)) and cancel_requested and worker = :worker;

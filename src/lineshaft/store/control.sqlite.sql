@@ -1,18 +1,18 @@
 -- name: cancel_waiting rings-waiter json
-update job set stage = 12, finished_at = :now, expires_at = :expires_at, cancel_requested = 1
+update lineshaft_job set stage = 12, finished_at = :now, expires_at = :expires_at, cancel_requested = 1
  where id in (select value from json_each(:ids)) and stage < 10 and not (stage = 1 and worker is not null);
-select json_group_array(json_array(id)) from job
+select json_group_array(json_array(id)) from lineshaft_job
  where id in (select value from json_each(:ids)) and stage = 12 and finished_at = :now;
 
 -- name: request_cancel rings-worker json
-update job set cancel_requested = 1
+update lineshaft_job set cancel_requested = 1
  where id in (select value from json_each(:ids)) and stage = 1 and worker is not null;
-select json_group_array(json_array(id)) from job
+select json_group_array(json_array(id)) from lineshaft_job
  where id in (select value from json_each(:ids)) and stage = 1 and worker is not null;
 
 -- name: revive_jobs rings-worker
 -- The claim number goes on: a late finish of the job's former life stays fenced out.
-update job set stage = 1, worker = null, run_at = :now, attempts_before = attempt,
+update lineshaft_job set stage = 1, worker = null, run_at = :now, attempts_before = attempt,
        max_attempts = attempt + max_attempts - attempts_before, losses = 0, is_isolated = 0, cancel_requested = 0,
        deadline = null, unknown_since = null, progress = null, reason = null, result = null, finished_at = null,
        expires_at = null
@@ -20,27 +20,27 @@ update job set stage = 1, worker = null, run_at = :now, attempts_before = attemp
 select changes();
 
 -- name: reschedule_job rings-worker
-update job set stage = :stage, run_at = :run_at
+update lineshaft_job set stage = :stage, run_at = :run_at
  where id = :id and stage < 10 and not (stage = 1 and worker is not null);
 select changes();
 
 -- name: delete_jobs
-delete from job_log where job in (select value from json_each(:ids))
-   and job not in (select id from job where stage = 1 and worker is not null
+delete from lineshaft_job_log where job in (select value from json_each(:ids))
+   and job not in (select id from lineshaft_job where stage = 1 and worker is not null
                       and id in (select value from json_each(:ids)));
-delete from job where id in (select value from json_each(:ids)) and not (stage = 1 and worker is not null);
+delete from lineshaft_job where id in (select value from json_each(:ids)) and not (stage = 1 and worker is not null);
 select changes();
 
 -- name: purge_queue
-delete from job where seq in (
-    select seq from job indexed by job_live
+delete from lineshaft_job where seq in (
+    select seq from lineshaft_job indexed by lineshaft_job_live
      where stage < 10 and queue = :queue and not (stage = 1 and worker is not null) limit :limit);
 select changes();
 
 -- name: set_paused rings-worker
-insert into queue (name, paused_at) values (:queue, :paused_at)
+insert into lineshaft_queue (name, paused_at) values (:queue, :paused_at)
     on conflict (name) do update set paused_at = excluded.paused_at;
 
 -- name: set_max_depth
-insert into queue (name, max_depth) values (:queue, :max_depth)
+insert into lineshaft_queue (name, max_depth) values (:queue, :max_depth)
     on conflict (name) do update set max_depth = excluded.max_depth;

@@ -1,30 +1,30 @@
 -- name: insert_jobs rings-worker
 -- Nothing is stored when a queue has a depth limit and the caller has not checked it under the queue's lock.
-insert into job (id, queue, name, rank, run_at, stage, created_at, max_attempts, deadline,
+insert into lineshaft_job (id, queue, name, rank, run_at, stage, created_at, max_attempts, deadline,
                  tenant, tags, meta, options, context, args)
 select value ->> 'id', value ->> 'queue', value ->> 'name', value ->> 'rank', value ->> 'run_at', value ->> 'stage',
        value ->> 'created_at', value ->> 'max_attempts', value ->> 'deadline', value ->> 'tenant', value ->> 'tags',
        value ->> 'meta', value ->> 'options', value ->> 'context', value ->> 'args'
   from json_each(:rows)
  where :is_checked
-    or not exists (select 1 from queue
+    or not exists (select 1 from lineshaft_queue
                     where max_depth is not null and name in (select value ->> 'queue' from json_each(:rows)))
     on conflict (id) do nothing;
 select changes();
 
 -- name: drop_finished_resends
 -- One table: the ids' unique index has kept a finished job from being stored again.
-select id from job where 0;
+select id from lineshaft_job where 0;
 
 -- name: lock_limited_queues
 -- The write transaction is the lock.
-select name, max_depth from queue
+select name, max_depth from lineshaft_queue
  where max_depth is not null and name in (select value from json_each(:queues));
 
 -- name: count_waiting
 select count(*) from (
-    select 1 from job indexed by job_live
+    select 1 from lineshaft_job indexed by lineshaft_job_live
      where stage < 10 and queue = :queue and not (stage = 1 and worker is not null) limit :limit);
 
 -- name: existing_ids
-select id from job where id in (select value from json_each(:ids));
+select id from lineshaft_job where id in (select value from json_each(:ids));

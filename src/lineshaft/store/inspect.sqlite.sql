@@ -1,12 +1,12 @@
 -- name: get_job
 select id, queue, name, rank, run_at, stage, created_at, started_at, worker, claim, attempt, max_attempts, deadline,
        cancel_requested, tenant, tags, meta, args, progress, errors, reason, result, finished_at
-  from job where id = :id;
+  from lineshaft_job where id = :id;
 
 -- name: list_live
 select id, queue, name, rank, run_at, stage, created_at, started_at, worker, claim, attempt, max_attempts, deadline,
        cancel_requested, tenant, tags, meta, args, progress, errors, reason, result, finished_at
-  from job where stage < 10
+  from lineshaft_job where stage < 10
    and (:cursor is null or id < :cursor) and (:stages is null or stage in (select value from json_each(:stages)))
    and (:is_held is null or (stage = 1 and worker is not null) = :is_held)
    and (:is_cancelling is null or cancel_requested = :is_cancelling)
@@ -17,7 +17,7 @@ select id, queue, name, rank, run_at, stage, created_at, started_at, worker, cla
  order by id desc limit :limit;
 
 -- name: count_live
-select count(*) from job where stage < 10
+select count(*) from lineshaft_job where stage < 10
    and (:cursor is null or id < :cursor) and (:stages is null or stage in (select value from json_each(:stages)))
    and (:is_held is null or (stage = 1 and worker is not null) = :is_held)
    and (:is_cancelling is null or cancel_requested = :is_cancelling)
@@ -29,7 +29,7 @@ select count(*) from job where stage < 10
 -- name: list_unsuccessful
 select id, queue, name, rank, run_at, stage, created_at, started_at, worker, claim, attempt, max_attempts, deadline,
        cancel_requested, tenant, tags, meta, args, progress, errors, reason, result, finished_at
-  from job where stage > 10
+  from lineshaft_job where stage > 10
    and (:cursor is null or id < :cursor) and (:stages is null or stage in (select value from json_each(:stages)))
    and (:queue is null or queue = :queue) and (:name is null or name = :name)
    and (:tenant is null or tenant = :tenant) and (:since is null or created_at >= :since)
@@ -38,7 +38,7 @@ select id, queue, name, rank, run_at, stage, created_at, started_at, worker, cla
  order by id desc limit :limit;
 
 -- name: count_unsuccessful
-select count(*) from job where stage > 10
+select count(*) from lineshaft_job where stage > 10
    and (:cursor is null or id < :cursor) and (:stages is null or stage in (select value from json_each(:stages)))
    and (:queue is null or queue = :queue) and (:name is null or name = :name)
    and (:tenant is null or tenant = :tenant) and (:since is null or created_at >= :since)
@@ -48,7 +48,7 @@ select count(*) from job where stage > 10
 -- name: list_completed
 select id, queue, name, rank, run_at, stage, created_at, started_at, worker, claim, attempt, max_attempts, deadline,
        cancel_requested, tenant, tags, meta, args, progress, errors, reason, result, finished_at
-  from job where stage = 10
+  from lineshaft_job where stage = 10
    and (:cursor is null or id < :cursor) and (:stages is null or stage in (select value from json_each(:stages)))
    and (:queue is null or queue = :queue) and (:name is null or name = :name)
    and (:tenant is null or tenant = :tenant) and (:since is null or created_at >= :since)
@@ -57,7 +57,7 @@ select id, queue, name, rank, run_at, stage, created_at, started_at, worker, cla
  order by id desc limit :limit;
 
 -- name: count_completed
-select count(*) from job where stage = 10
+select count(*) from lineshaft_job where stage = 10
    and (:cursor is null or id < :cursor) and (:stages is null or stage in (select value from json_each(:stages)))
    and (:queue is null or queue = :queue) and (:name is null or name = :name)
    and (:tenant is null or tenant = :tenant) and (:since is null or created_at >= :since)
@@ -66,23 +66,23 @@ select count(*) from job where stage = 10
 
 -- name: mark_awaited
 -- Whoever waits has a doorbell that every finish rings.
-select id from job where id in (select value from json_each(:ids)) and stage < 10;
+select id from lineshaft_job where id in (select value from json_each(:ids)) and stage < 10;
 
 -- name: still_unfinished
-select id from job where id in (select value from json_each(:ids)) and stage < 10;
+select id from lineshaft_job where id in (select value from json_each(:ids)) and stage < 10;
 
 -- name: get_logs
-select attempt, lines from job_log where job = :id order by claim;
+select attempt, lines from lineshaft_job_log where job = :id order by claim;
 
 -- name: list_workers
-select id, host, pid, version, queues, tasks, started_at, heartbeat_at, is_idle, is_draining from worker order by id;
+select id, host, pid, version, queues, tasks, started_at, heartbeat_at, is_idle, is_draining from lineshaft_worker order by id;
 
 -- name: list_queues
-select name, paused_at, max_depth from queue order by name;
+select name, paused_at, max_depth from lineshaft_queue order by name;
 
 -- name: count_by_queue
-select queue, stage, stage = 1 and worker is not null, count(*) from job indexed by job_live where stage < 10
+select queue, stage, stage = 1 and worker is not null, count(*) from lineshaft_job indexed by lineshaft_job_live where stage < 10
  group by 1, 2, 3;
 
 -- name: running_by_worker
-select worker, count(*) from job where stage = 1 and worker is not null group by worker;
+select worker, count(*) from lineshaft_job where stage = 1 and worker is not null group by worker;

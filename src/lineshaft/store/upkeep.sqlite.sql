@@ -1,29 +1,29 @@
 -- name: register_worker
-insert into worker (host, pid, version, queues, tasks, started_at, heartbeat_at, server, is_idle)
+insert into lineshaft_worker (host, pid, version, queues, tasks, started_at, heartbeat_at, server, is_idle)
 values (:host, :pid, :version, :queues, :tasks, :now, :now, :server, 0);
 select last_insert_rowid();
 
 -- name: beat
-update worker set heartbeat_at = :now, server = :server where id = :worker;
+update lineshaft_worker set heartbeat_at = :now, server = :server where id = :worker;
 select changes();
 
 -- name: set_idle
-update worker set is_idle = :is_idle where id = :worker;
+update lineshaft_worker set is_idle = :is_idle where id = :worker;
 
 -- name: set_draining
-update worker set is_draining = 1 where id = :worker;
+update lineshaft_worker set is_draining = 1 where id = :worker;
 
 -- name: suspects
 -- A free lock proves death after :silence; without that proof only the end of the lease does.
-select id, heartbeat_at <= :now - :lease, host, pid from worker where heartbeat_at <= :now - :silence and id <> :worker;
+select id, heartbeat_at <= :now - :lease, host, pid from lineshaft_worker where heartbeat_at <= :now - :silence and id <> :worker;
 
 -- name: held_by
 select id, claim, worker, attempt, attempts_before, losses, deadline, created_at, unknown_since, seq, is_isolated,
        max_attempts, cancel_requested, queue, name
-  from job where stage = 1 and worker = :worker limit :limit;
+  from lineshaft_job where stage = 1 and worker = :worker limit :limit;
 
 -- name: remove_worker
-delete from worker where id = :worker;
+delete from lineshaft_worker where id = :worker;
 select changes();
 
 -- name: ensure_history

@@ -157,9 +157,13 @@ def _work(channel: Channel) -> int:
 def _load(hello: Hello) -> Runtime:
     sys.path[:], sys.argv[:] = hello.sys_path, hello.argv
     try:
-        runtime: Runtime = load_app(hello.app_path).runtime()
+        app = load_app(hello.app_path)
+        app.load_imports()
     finally:
         os.environ.pop(CHILD_VARIABLE, None)  # a script that a job starts may run a worker of its own
+    if app.settings.store != hello.store:  # the worker was told to use another one than the app names
+        app.use_store(hello.store)
+    runtime: Runtime = app.runtime()
     return runtime
 
 

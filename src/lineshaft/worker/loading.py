@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import sys
+from contextlib import suppress
 from functools import reduce
 from importlib.machinery import ModuleSpec
 from pathlib import Path
@@ -60,10 +61,8 @@ def _import(spec: ModuleSpec) -> ModuleType:
         return known
     assert spec.loader is not None
     module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
-    try:
+    with suppress(ImportStop):  # the module is whole up to the line that starts a worker: all that a child needs
         spec.loader.exec_module(module)
-    except ImportStop:
-        pass  # the module is whole up to the line that starts a worker, which is all that a child needs
     parent, _, child = spec.name.rpartition(".")
     if parent:
         setattr(importlib.import_module(parent), child, module)

@@ -50,6 +50,7 @@ class StoreLoop:
         self._bell = threading.Event()
         self._empty = threading.Condition()
         self._closed = False
+        self._is_drained = False
         self._grace_ended = False
         self._failures = 0
         self._last_round = engine.clock.monotonic()
@@ -78,19 +79,25 @@ class StoreLoop:
     def drain(self) -> None:
         """Claim no more."""
         self._claimer.is_open = False
+        self._is_drained = False  # a round that is under way may still claim: the store thread says when it is empty
         self.ring()
 
     def end_grace(self) -> None:
-        """Have whoever waits until the worker is empty stop waiting."""
+        """Have whoever waits in `wait_out_grace` stop waiting."""
         with self._empty:
             self._grace_ended = True
             self._empty.notify_all()
 
+    def wait_out_grace(self, seconds: float) -> bool:
+        """As `wait_until_empty`, at most until the grace is ended."""
+        with self._empty:
+            self._empty.wait_for(lambda: self._is_drained or self._grace_ended, timeout=seconds)
+            return self._is_drained
+
     def wait_until_empty(self, seconds: float) -> bool:
         """Wait until no job is held and every outcome is written; False when the time was over first."""
         with self._empty:
-            self._empty.wait_for(lambda: self._is_empty() or self._grace_ended, timeout=seconds)
-            return self._is_empty()
+            return self._empty.wait_for(lambda: self._is_drained, timeout=seconds)
 
     def close(self) -> None:
         """End the thread."""
@@ -192,8 +199,9 @@ class StoreLoop:
             self._engine.write(write)
 
     def _tell_empty(self) -> None:
-        if self._is_empty():
+        if not self._claimer.is_open and self._is_empty():
             with self._empty:
+                self._is_drained = True
                 self._empty.notify_all()
 
     def _bear(self, error: StoreError) -> float:
@@ -204,6 +212,7 @@ class StoreLoop:
     def _back_off(self) -> float:
         self._failures += 1
         self._claimer.look()
+        self._tell_empty()
         longest: float = min(0.05 * 2.0 ** min(self._failures, 8), _LONGEST_BACKOFF)
         return random.uniform(0.5, 1) * longest  # noqa: S311 - spreads workers, guards nothing
 

@@ -10,11 +10,13 @@ from collections.abc import Mapping
 from typing import Final
 
 from lineshaft.clock import SECOND
-from lineshaft.engines.base import Listener
+from lineshaft.engines.base import Listener, Tx
 from lineshaft.errors import StoreError
 from lineshaft.options import Lane as LaneName
 from lineshaft.outcomes import Interrupted
-from lineshaft.store.upkeep import ensure_history, register_worker, remove_worker, set_draining
+from lineshaft.store.finish import write_transitions
+from lineshaft.store.upkeep import ensure_history, orphans, register_worker, remove_worker, set_draining
+from lineshaft.transitions import decide
 from lineshaft.worker import joblog
 from lineshaft.worker.claimer import Claimer
 from lineshaft.worker.dispatch import Dispatcher
@@ -105,7 +107,7 @@ class Worker:
         self._say_draining()
         self.loop.drain()
         self.dispatcher.withdraw()
-        if not self.loop.wait_until_empty(seconds):
+        if not self.loop.wait_out_grace(seconds):
             self._interrupt()
         self._close()
 
@@ -147,10 +149,18 @@ class Worker:
             _log.warning("worker %d stops without telling the store: %s", self.id, error)
 
     def _sign_off(self) -> None:
+        """Delete this worker's row, and first give back what it still holds: rescue looks for rows, not for jobs."""
         try:
+            while self.runtime.engine.write(self._give_back):
+                continue
             self.runtime.engine.write(lambda tx: remove_worker(tx, self.id))
         except StoreError as error:
             _log.warning("worker %d could not sign off; others will notice: %s", self.id, error)
+
+    def _give_back(self, tx: Tx) -> int:
+        now = self.runtime.engine.clock.now()
+        held = [decide(one.held, Interrupted(), now) for one in orphans(tx, self.id)]
+        return len(write_transitions(tx, [one for one in held if one], worker=self.id, now=now, keep=lambda _: now))
 
     def _register(self) -> int:
         engine = self.runtime.engine

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from lineshaft.cli.root import LazyGroup
+from lineshaft.cli.session import SHARED, shared_options
 
 COMMANDS = {
     "list": ("lineshaft.cli.jobs.listing:list_jobs", "List jobs, the newest first."),
@@ -18,5 +19,6 @@ COMMANDS = {
 
 
 @click.group(cls=LazyGroup, commands_at=COMMANDS)
+@shared_options(*SHARED)
 def jobs() -> None:
     """List, show, enqueue, cancel, retry and delete jobs."""

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import click
 
 from lineshaft.cli.jobs.filters import chosen, filter_options
-from lineshaft.cli.output import count_of, print_json, print_text
 from lineshaft.cli.jobs.progress import acting
+from lineshaft.cli.output import count_of, print_json, print_text
 from lineshaft.cli.questions import confirm
 from lineshaft.cli.session import Session, pass_session, shared_options
 from lineshaft.errors import InvalidTransition, JobNotFound
@@ -76,9 +76,7 @@ def delete(session: Session, **options: Any) -> int:
     return _act(session, DELETE, **options)
 
 
-def _act(
-    session: Session, verb: Verb, *, job_ids: tuple[str, ...], everything: bool, yes: bool, **options: Any
-) -> int:
+def _act(session: Session, verb: Verb, *, job_ids: tuple[str, ...], everything: bool, yes: bool, **options: Any) -> int:
     filters = chosen(options)
     _check(verb, bool(job_ids), bool(filters), everything=everything)
     app = session.store()

@@ -36,4 +36,6 @@ def stored_result(job: Job[Any]) -> Any:
 
 def _progress(job: Job[Any]) -> dict[str, Any] | None:
     progress = job.progress
-    return progress and {"fraction": progress.fraction, "message": progress.message, "at": progress.at}
+    if progress is None:
+        return None
+    return {"fraction": progress.fraction, "message": progress.message, "at": progress.at}

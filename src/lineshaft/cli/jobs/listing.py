@@ -34,7 +34,7 @@ _LONGEST_PAGE: Final = 1_000
 @click.option("--all", "everything", is_flag=True, help="Every job, however many.")
 @shared_options("app", "store", "json", "debug")
 @pass_session
-def list_jobs(session: Session, limit: int, cursor: str | None, *, everything: bool, **options: Any) -> None:
+def list_jobs(session: Session, /, limit: int, cursor: str | None, *, everything: bool, **options: Any) -> None:
     """List jobs, the newest first.
 
     Example: lineshaft jobs list --state dead --queue pdf --since 1h

@@ -110,7 +110,7 @@ class SqliteEngine(Engine):
         if self.path and not self.path.exists():
             return False
         with self._connection() as connection, mapped_errors():
-            found = connection.execute("select 1 from sqlite_master where name = 'migration'").fetchone()
+            found = connection.execute("select 1 from sqlite_master where name = 'lineshaft_migration'").fetchone()
         return found is not None
 
     def listen(self, role: Role) -> Listener:
@@ -160,9 +160,9 @@ class SqliteEngine(Engine):
         with mapped_errors(), ExitStack() as on_error:
             connection = sqlite3.connect(name, isolation_level=None, check_same_thread=False, timeout=0)
             on_error.callback(connection.close)
-            for pragma in (*_PRAGMAS, f"pragma synchronous = {self._synchronous}"):
-                connection.execute(pragma)
-            self._patiently(connection, "pragma journal_mode = wal")
+            # Whoever creates the file at this moment, or recovers its log, locks out even a pragma.
+            for pragma in (*_PRAGMAS, f"pragma synchronous = {self._synchronous}", "pragma journal_mode = wal"):
+                self._patiently(connection, pragma)
             on_error.pop_all()
         return connection
 

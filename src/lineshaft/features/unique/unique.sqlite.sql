@@ -1,53 +1,53 @@
 -- name: take_keys
 -- The write transaction is the lock.
-insert into unique_key (key, job, until)
+insert into lineshaft_unique_key (key, job, until)
 select value ->> 'key', value ->> 'job', value ->> 'until' from json_each(:rows) where true
     on conflict (key) do nothing;
 select changes();
 
 -- name: find_holders json
-select json_group_array(json_array(key, job)) from unique_key where key in (select value from json_each(:keys));
+select json_group_array(json_array(key, job)) from lineshaft_unique_key where key in (select value from json_each(:keys));
 
 -- name: look_up_jobs json
 select json_group_array(json_array(id, stage, stage = 1 and worker is not null, cancel_requested, created_at))
-  from job where id in (select value from json_each(:ids));
+  from lineshaft_job where id in (select value from json_each(:ids));
 
 -- name: lock_waiting json
 -- The write transaction is the lock.
-select json_group_array(json_array(id)) from job
+select json_group_array(json_array(id)) from lineshaft_job
  where id in (select value from json_each(:ids))
    and stage < 10 and not (stage = 1 and worker is not null) and not cancel_requested;
 
 -- name: replace_jobs rings-worker
 -- A revived job's budget lies on top of the attempts of its former life.
-update job
+update lineshaft_job
    set args = r.value ->> 'args', queue = r.value ->> 'queue', rank = r.value ->> 'rank', run_at = r.value ->> 'run_at',
        stage = r.value ->> 'stage', max_attempts = attempts_before + (r.value ->> 'max_attempts'),
        deadline = r.value ->> 'deadline', tags = r.value ->> 'tags', meta = r.value ->> 'meta',
        options = r.value ->> 'options', context = r.value ->> 'context'
   from json_each(:rows) as r
- where job.id = r.value ->> 'id' and stage < 10 and not (stage = 1 and worker is not null);
+ where lineshaft_job.id = r.value ->> 'id' and stage < 10 and not (stage = 1 and worker is not null);
 
 -- name: move_keys
-update unique_key set job = r.value ->> 'job', until = r.value ->> 'until'
+update lineshaft_unique_key set job = r.value ->> 'job', until = r.value ->> 'until'
   from json_each(:rows) as r
- where unique_key.key = r.value ->> 'key';
+ where lineshaft_unique_key.key = r.value ->> 'key';
 
 -- name: last_of_chunk
-select max(key) from (select key from unique_key where key > :after order by key limit :limit);
+select max(key) from (select key from lineshaft_unique_key where key > :after order by key limit :limit);
 
 -- name: lock_unheld json
 -- The write transaction is the lock.
-select json_group_array(json_array(key)) from unique_key
+select json_group_array(json_array(key)) from lineshaft_unique_key
  where key > :after and key <= :last
-   and not exists (select 1 from job where id = unique_key.job and stage < 10)
+   and not exists (select 1 from lineshaft_job where id = lineshaft_unique_key.job and stage < 10)
    and (until is null or until <= :now
-        or (until = :forever and not exists (select 1 from job where id = unique_key.job)));
+        or (until = :forever and not exists (select 1 from lineshaft_job where id = lineshaft_unique_key.job)));
 
 -- name: delete_unheld
-delete from unique_key
+delete from lineshaft_unique_key
  where key in (select value from json_each(:keys))
-   and not exists (select 1 from job where id = unique_key.job and stage < 10)
+   and not exists (select 1 from lineshaft_job where id = lineshaft_unique_key.job and stage < 10)
    and (until is null or until <= :now
-        or (until = :forever and not exists (select 1 from job where id = unique_key.job)));
+        or (until = :forever and not exists (select 1 from lineshaft_job where id = lineshaft_unique_key.job)));
 select changes();

@@ -1,6 +1,6 @@
 -- One table: what is not finished stands in the small partial indexes, what is finished in none but the ids'
 -- (docs/architecture.md, "Storage"). No column that a claim writes stands in an index or an index predicate.
-create table job (
+create table lineshaft_job (
     seq integer primary key autoincrement,   -- never used twice, also after pruning
     id text not null,
     queue text not null,
@@ -33,20 +33,20 @@ create table job (
     finished_at integer,
     expires_at integer
 );
-create unique index job_id on job (id);
-create index job_ready on job (queue, rank, run_at, id) where stage = 1;
-create index job_due on job (run_at) where stage in (0, 2);
-create index job_deadline on job (deadline) where deadline is not null and stage < 10;
-create index job_live on job (id) where stage < 10;
-create index job_unsuccessful on job (id) where stage > 10;
+create unique index lineshaft_job_id on lineshaft_job (id);
+create index lineshaft_job_ready on lineshaft_job (queue, rank, run_at, id) where stage = 1;
+create index lineshaft_job_due on lineshaft_job (run_at) where stage in (0, 2);
+create index lineshaft_job_deadline on lineshaft_job (deadline) where deadline is not null and stage < 10;
+create index lineshaft_job_live on lineshaft_job (id) where stage < 10;
+create index lineshaft_job_unsuccessful on lineshaft_job (id) where stage > 10;
 
-create table queue (
+create table lineshaft_queue (
     name text primary key,
     paused_at integer,
     max_depth integer
 ) without rowid;
 
-create table worker (
+create table lineshaft_worker (
     id integer primary key autoincrement,    -- never used twice: it is half of the fence
     host text not null,
     pid integer not null,
@@ -60,7 +60,7 @@ create table worker (
     is_draining integer not null default 0
 );
 
-create table job_log (
+create table lineshaft_job_log (
     job text not null,
     claim integer not null,
     attempt integer not null,
@@ -68,4 +68,4 @@ create table job_log (
     written_at integer not null,
     primary key (job, claim)
 ) without rowid;
-create index job_log_written on job_log (written_at);
+create index lineshaft_job_log_written on lineshaft_job_log (written_at);

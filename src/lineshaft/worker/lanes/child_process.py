@@ -55,12 +55,12 @@ class Child:
         self.connection, theirs = socket.socketpair()
         try:
             with theirs:
-                self.process = _start(theirs.fileno(), settings)
+                self.process = _start(theirs.fileno())
         except OSError:
             self.connection.close()
             raise
         self.connection.setblocking(False)
-        self.send(Hello(app_path, list(sys.path), list(sys.argv)))
+        self.send(Hello(app_path, settings.store, list(sys.path), list(sys.argv)))
 
     @property
     def has_more_to_send(self) -> bool:
@@ -123,12 +123,20 @@ class Child:
         """Reap the process if it has ended, and tell whether it has."""
         return self.process.poll() is not None
 
-    def resident_bytes(self) -> int:
-        """Return how much memory it holds."""
+    def is_worn(self, settings: Settings) -> bool:
+        """Tell whether it ran so many jobs, or grew so large, that another one should take its place."""
+        if self.jobs >= settings.child_max_jobs:
+            return True
         try:
-            return int(psutil.Process(self.process.pid).memory_info().rss)
+            return bool(psutil.Process(self.process.pid).memory_info().rss > settings.child_max_memory)
         except psutil.NoSuchProcess:
-            return 0
+            return False
+
+    def answer(self, stack: str) -> None:
+        """Answer those who asked where its job is."""
+        for asker in self.askers:
+            asker.put(stack)
+        self.askers.clear()
 
     def how_it_ended(self) -> str:
         """Return in words how the process, which is reaped, ended."""
@@ -169,13 +177,11 @@ def keep_note(run: Run, note: Note) -> None:
         run.joblog.put(note.log)
 
 
-def _start(descriptor: int, settings: Settings) -> subprocess.Popen[bytes]:
-    # The address stands in the environment, not on the command line: it may hold a password.
-    environment = {**os.environ, CHILD_VARIABLE: "1", "LINESHAFT_STORE": settings.store}
-    return subprocess.Popen(
+def _start(descriptor: int) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(  # noqa: S603 - our own program
         [sys.executable, "-m", "lineshaft.worker.child", str(descriptor), str(os.getpid())],
         stdin=subprocess.DEVNULL,
         pass_fds=[descriptor],
-        env=environment,
+        env={**os.environ, CHILD_VARIABLE: "1"},
         start_new_session=True,
     )

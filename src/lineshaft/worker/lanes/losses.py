@@ -35,6 +35,6 @@ def _error(run: Run, kind: str, message: str) -> JobError:
 def _wait(run: Run, how: str) -> int:
     try:
         return run.options.retry.wait(run.attempt, ChildProcessError(how))
-    except Exception:
+    except Exception:  # noqa: BLE001 - a policy that breaks must not cost the job its next attempt
         _log.exception("the backoff of task %s failed; waiting 1 s", run.name)
         return _WAIT

@@ -16,9 +16,10 @@ _LARGEST: Final = 1 << 28
 
 
 class Hello(msgspec.Struct, frozen=True, tag=True):
-    """The first word to a child: where the app is, and what the worker's interpreter was given."""
+    """The first word to a child: where the app and its store are, and what the worker's interpreter was given."""
 
     app_path: str
+    store: str
     sys_path: list[str]
     argv: list[str]
 

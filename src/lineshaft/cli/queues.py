@@ -1,0 +1,144 @@
+"""`lineshaft queues`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from lineshaft.cli.output import Column, count_of, print_json, print_table, print_text
+from lineshaft.cli.questions import confirm
+from lineshaft.cli.session import SHARED, Session, pass_session, shared_options
+from lineshaft.transitions import State
+
+if TYPE_CHECKING:
+    from lineshaft.app.queues import Queue
+
+_STATES: Final = (State.QUEUED, State.RUNNING, State.SCHEDULED, State.RETRYING)
+_COLUMNS: Final = (
+    Column("name", may_be_cut=True),
+    Column("state"),
+    *(Column(state.value, is_number=True) for state in _STATES),
+    Column("max depth", is_number=True),
+)
+
+
+@click.group("queues")
+@shared_options(*SHARED)
+def queues() -> None:
+    """List, pause, resume, limit and purge queues. A queue exists as soon as it is named."""
+
+
+@queues.command("list")
+@shared_options("app", "store", "json", "debug")
+@pass_session
+def list_queues(session: Session) -> None:
+    """List the queues that hold unfinished jobs, have settings or are served by a worker.
+
+    Example: lineshaft queues list
+    """
+    found = session.store().queues.list()
+    if session.is_json:
+        print_json([_object(one) for one in found])
+    else:
+        print_table(_COLUMNS, map(_row, found), empty="no queues")
+
+
+@queues.command("pause")
+@click.argument("names", metavar="NAME...", nargs=-1, required=True)
+@shared_options("app", "store", "json", "debug")
+@pass_session
+def pause(session: Session, names: tuple[str, ...]) -> None:
+    """Have workers take nothing more of these queues; what runs goes on.
+
+    Example: lineshaft queues pause pdf
+    """
+    store = session.store()
+    for name in names:
+        store.queues.pause(name)
+    _tell(session, names, "is paused")
+
+
+@queues.command("resume")
+@click.argument("names", metavar="NAME...", nargs=-1, required=True)
+@shared_options("app", "store", "json", "debug")
+@pass_session
+def resume(session: Session, names: tuple[str, ...]) -> None:
+    """Have workers take the jobs of these queues again.
+
+    Example: lineshaft queues resume pdf
+    """
+    store = session.store()
+    for name in names:
+        store.queues.resume(name)
+    _tell(session, names, "is running again")
+
+
+@queues.command("limit")
+@click.argument("name", metavar="NAME")
+@click.option("--max-depth", required=True, metavar="N|none", help="The most jobs that may wait in it.")
+@shared_options("app", "store", "json", "debug")
+@pass_session
+def limit(session: Session, name: str, max_depth: str) -> None:
+    """Let a queue hold so many waiting jobs at most: enqueueing more is refused.
+
+    Example: lineshaft queues limit pdf --max-depth 10000
+    """
+    most = _depth(max_depth)
+    session.store().queues.update(name, max_depth=most)
+    _tell(session, (name,), "has no depth limit" if most is None else f"holds at most {count_of(most, 'waiting job')}")
+
+
+@queues.command("purge")
+@click.argument("name", metavar="NAME")
+@click.option("--yes", "-y", is_flag=True, help="Do not ask.")
+@shared_options("app", "store", "json", "debug")
+@pass_session
+def purge(session: Session, name: str, *, yes: bool) -> None:
+    """Delete every waiting job of a queue.
+
+    Example: lineshaft queues purge pdf --yes
+    """
+    store = session.store()
+    depth = store.queues.get(name).depth
+    if depth:
+        confirm(f"Delete {count_of(depth, 'waiting job')} of queue {name}?", is_sure=yes)
+    count = store.queues.purge(name)
+    if session.is_json:
+        print_json({"deleted": count})
+    else:
+        print_text(f"deleted {count_of(count, 'job')}")
+
+
+def _depth(text: str) -> int | None:
+    if text.lower() == "none":
+        return None
+    if not text.isdecimal() or int(text) < 1:
+        msg = f"--max-depth {text!r} must be a whole number from 1, or none"
+        raise click.UsageError(msg, click.get_current_context())
+    return int(text)
+
+
+def _tell(session: Session, names: tuple[str, ...], what: str) -> None:
+    if session.is_json:
+        found = {queue.name: queue for queue in session.store().queues.list()}
+        print_json([_object(found.get(name) or session.store().queues.get(name)) for name in names])
+        return
+    for name in names:
+        print_text(f"queue {name} {what}")
+
+
+def _object(queue: Queue) -> dict[str, Any]:
+    return {
+        "name": queue.name,
+        "paused": queue.paused,
+        "paused_at": queue.paused_at,
+        "depth": queue.depth,
+        "max_depth": queue.max_depth,
+        "counts": {state.value: count for state, count in queue.counts.items()},
+    }
+
+
+def _row(queue: Queue) -> tuple[Any, ...]:
+    counts = (queue.counts.get(state, 0) for state in _STATES)
+    return queue.name, "paused" if queue.paused else "open", *counts, queue.max_depth

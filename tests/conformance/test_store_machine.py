@@ -1,0 +1,253 @@
+"""The store's operations in any order against a small model: one state a job, only listed moves, nothing lost."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
+
+from lineshaft.engines.base import Sql, Statement
+from lineshaft.store import control, inspect
+from lineshaft.store.claim import claim_jobs, expire_overdue, promote_due
+from lineshaft.store.finish import write_transitions
+from lineshaft.store.migrate import migrate
+from lineshaft.transitions import MOVES, Close, Complete, PutBack, Reason, Stage, State, state_of
+from tests.plugins.engines import ERROR, KEPT_UNTIL, NOW, new_row, open_engine, store_rows
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from lineshaft.engines.base import Engine
+    from lineshaft.transitions import Held, Transition
+
+EMPTY = Statement(
+    "empty",
+    Sql.parse("delete from job", "sqlite", ()),
+    Sql.parse("truncate lineshaft.job, lineshaft.history", "postgres", ()),
+)
+LEGAL = {(a, b) for sources, targets, _ in MOVES.values() for a in sources for b in targets}
+# A job that was put back after a cancel request is asked to stop from its next claim's first moment on.
+CLAIM_OF_ASKED = (State.QUEUED, State.CANCELLING)
+HELD = {State.RUNNING, State.CANCELLING}
+WAITING = {State.QUEUED, State.SCHEDULED, State.RETRYING}
+
+
+@dataclass
+class Model:
+    """What a job has to look like."""
+
+    id: str
+    state: State
+    rank: int
+    run_at: int
+    deadline: int | None
+    attempt: int = 0
+    attempts_before: int = 0
+    is_asked: bool = False
+    held: Held | None = None
+
+
+class StoreMachine(RuleBasedStateMachine):
+    """Drives one store and the model beside it."""
+
+    def __init__(self, engine: Engine) -> None:
+        super().__init__()
+        self.engine, self.now = engine, NOW
+        self.jobs: dict[str, Model] = {}
+        self.written: list[Transition] = []
+        engine.write(lambda tx: tx.run(EMPTY, {}))
+
+    def pick(self, data: st.DataObject, *states: State) -> Model | None:
+        found = [job for job in self.jobs.values() if not states or job.state in states]
+        return data.draw(st.sampled_from(found), label="job") if found else None
+
+    def move(self, job: Model, state: State) -> None:
+        pair = (job.state, state)
+        assert pair in LEGAL or (pair == CLAIM_OF_ASKED and job.is_asked), f"no move leads from {pair[0]} to {pair[1]}"
+        job.state = state
+
+    @rule(
+        rank=st.integers(-2, 2),
+        delay=st.integers(-1, 3),
+        deadline=st.none() | st.integers(1, 4),
+    )
+    def enqueue(self, rank: int, delay: int, deadline: int | None) -> None:
+        state = State.SCHEDULED if delay > 0 else State.QUEUED
+        stage = Stage.SCHEDULED if delay > 0 else Stage.READY
+        until = None if deadline is None else self.now + deadline
+        row = new_row(rank=rank, run_at=self.now + delay, stage=int(stage), deadline=until)
+        store_rows(self.engine, row)
+        assert (None, state) in LEGAL
+        self.jobs[row["id"]] = Model(row["id"], state, rank, self.now + delay, until)
+
+    @rule(data=st.data())
+    def resend(self, data: st.DataObject) -> None:
+        if job := self.pick(data):
+            store_rows(self.engine, new_row(id=job.id), is_resend=True)
+
+    @rule(ticks=st.integers(1, 3))
+    def let_time_pass(self, ticks: int) -> None:
+        self.now += ticks
+        due = [one for one in self.jobs.values() if one.state in WAITING - {State.QUEUED} and one.run_at <= self.now]
+        assert self.engine.write(lambda tx: promote_due(tx, self.now)) == len(due)
+        for job in due:
+            self.move(job, State.QUEUED)
+
+    @rule(limit=st.integers(1, 3), worker=st.integers(1, 2))
+    def claim(self, limit: int, worker: int) -> None:
+        queued = [job for job in self.jobs.values() if job.state is State.QUEUED]
+        first = sorted(queued, key=lambda job: (job.rank, job.run_at, job.id))[:limit]
+        claimed = self.engine.write(
+            lambda tx: claim_jobs(tx, queue="default", limit=limit, worker=worker, now=self.now)
+        )
+        assert [one.held.id for one in claimed] == [job.id for job in first]
+        for job, one in zip(first, claimed, strict=True):
+            self.move(job, State.CANCELLING if job.is_asked else State.RUNNING)
+            job.attempt += 1
+            assert one.held.claim == (job.held.claim if job.held else 0) + 1
+            assert (one.held.attempt, one.held.attempts_before) == (job.attempt, job.attempts_before)
+            job.held = one.held
+
+    @rule(data=st.data())
+    def finish(self, data: st.DataObject) -> None:
+        job = self.pick(data, *HELD)
+        if job is None or job.held is None:
+            return
+        name = data.draw(st.sampled_from(sorted(ENDINGS)), label="ending")
+        if name == "cancel" and not job.is_asked:
+            return
+        one = ENDINGS[name](job.held, self.now)
+        assert self.write(one) == [one]
+        self.written.append(one)
+        self.apply(job, one)
+
+    def apply(self, job: Model, one: Transition) -> None:
+        if isinstance(one, Complete):
+            self.move(job, State.COMPLETED)
+        elif isinstance(one, Close):
+            self.move(job, State[one.stage.name])
+        else:
+            stage = Stage.READY if job.is_asked else one.stage
+            self.move(job, state_of(stage, is_held=False, is_cancel_requested=job.is_asked))
+            job.attempt -= one.gives_attempt_back
+            job.run_at = self.now if job.is_asked else job.run_at if one.run_at is None else one.run_at
+
+    def write(self, one: Transition) -> list[Transition]:
+        return self.engine.write(
+            lambda tx: write_transitions(tx, [one], worker=one.held.worker, now=self.now, keep=lambda _: KEPT_UNTIL)
+        )
+
+    @precondition(lambda self: self.written)
+    @rule(data=st.data())
+    def finish_again(self, data: st.DataObject) -> None:
+        self.write(data.draw(st.sampled_from(self.written), label="transition"))
+
+    @rule(data=st.data(), is_stale=st.booleans(), name=st.sampled_from(["complete", "die", "release"]))
+    def finish_without_a_lease(self, data: st.DataObject, name: str, *, is_stale: bool) -> None:
+        job = self.pick(data, *HELD)
+        if job and job.held:
+            held = job.held._replace(claim=job.held.claim - 1) if is_stale else job.held._replace(worker=3)
+            assert self.write(ENDINGS[name](held, self.now)) == []
+
+    @rule(data=st.data())
+    def cancel(self, data: st.DataObject) -> None:
+        if not (job := self.pick(data)):
+            return
+        found = self.engine.write(lambda tx: control.cancel_jobs(tx, [job.id], now=self.now, expires_at=KEPT_UNTIL))
+        if job.state in HELD:
+            assert found == (set(), {job.id})
+            if job.state is State.RUNNING:
+                self.move(job, State.CANCELLING)
+            job.is_asked = True
+        elif job.state in WAITING:
+            assert found == ({job.id}, set())
+            self.move(job, State.CANCELLED)
+        else:
+            assert found == (set(), set())
+
+    @rule(data=st.data())
+    def revive(self, data: st.DataObject) -> None:
+        if not (job := self.pick(data)):
+            return
+        is_allowed = job.state in MOVES["revive"][0]
+        assert self.engine.write(lambda tx: control.revive_jobs(tx, [job.id], now=self.now)) == is_allowed
+        if is_allowed:
+            self.move(job, State.QUEUED)
+            self.jobs[job.id] = replace(
+                job, run_at=self.now, attempts_before=job.attempt, deadline=None, is_asked=False
+            )
+
+    @rule(data=st.data(), delay=st.integers(-1, 3))
+    def reschedule(self, data: st.DataObject, delay: int) -> None:
+        if not (job := self.pick(data)):
+            return
+        is_allowed = job.state in MOVES["reschedule"][0]
+        at = self.now + delay
+        assert self.engine.write(lambda tx: control.reschedule_job(tx, job.id, run_at=at, now=self.now)) == is_allowed
+        if is_allowed:
+            job.state, job.run_at = (State.SCHEDULED if delay > 0 else State.QUEUED), at
+
+    @rule(data=st.data())
+    def delete(self, data: st.DataObject) -> None:
+        if not (job := self.pick(data)):
+            return
+        is_allowed = job.state in MOVES["delete"][0]
+        assert self.engine.write(lambda tx: control.delete_jobs(tx, [job.id])) == is_allowed
+        if is_allowed:
+            del self.jobs[job.id]
+
+    @rule()
+    def expire(self) -> None:
+        overdue = [
+            job
+            for job in self.jobs.values()
+            if job.state in MOVES["expire"][0]
+            and job.deadline is not None
+            and job.deadline <= self.now
+            and job.attempt == job.attempts_before
+        ]
+        assert self.engine.write(lambda tx: expire_overdue(tx, now=self.now, expires_at=KEPT_UNTIL)) == len(overdue)
+        for job in overdue:
+            self.move(job, State.EXPIRED)
+
+    @invariant()
+    def store_and_model_agree(self) -> None:
+        rows = self.engine.read(lambda tx: inspect.list_jobs(tx, inspect.Filter(), limit=1_000, cursor=None))
+        assert [row.id for row in rows] == sorted(self.jobs, reverse=True)
+        for row in rows:
+            job = self.jobs[row.id]
+            stored = state_of(row.stage, is_held=row.worker is not None, is_cancel_requested=bool(row.cancel_requested))
+            assert (stored, row.run_at, row.attempt) == (job.state, job.run_at, job.attempt)
+
+
+ENDINGS: dict[str, Callable[[Held, int], Transition]] = {
+    "complete": lambda held, _: Complete(held, "1"),
+    "die": lambda held, _: Close(held, Stage.DEAD, Reason.ERROR, ERROR),
+    "cancel": lambda held, _: Close(held, Stage.CANCELLED, None, None),
+    "retry": lambda held, now: PutBack(held, Stage.RETRYING, now + 2, ERROR),
+    "retry at once": lambda held, now: PutBack(held, Stage.READY, now, ERROR),
+    "snooze": lambda held, now: PutBack(held, Stage.SCHEDULED, now + 1, gives_attempt_back=True),
+    "release": lambda held, _: PutBack(held, Stage.READY, None, gives_attempt_back=True),
+    "lose": lambda held, now: PutBack(held, Stage.RETRYING, now + 1, ERROR, gives_attempt_back=True, losses=1),
+}
+
+
+def drive(engine: Engine, examples: int, steps: int) -> None:
+    chosen: Any = settings(max_examples=examples, stateful_step_count=steps, deadline=None)
+    run_state_machine_as_test(lambda: StoreMachine(engine), settings=chosen)  # type: ignore[no-untyped-call]
+
+
+def test_any_order_of_operations_on_sqlite() -> None:
+    """On SQLite in memory, whatever is done in whatever order, each job is in the one state that the moves lead to."""
+    engine = open_engine("memory://")
+    migrate(engine)
+    drive(engine, examples=120, steps=40)
+    engine.close()
+
+
+def test_any_order_of_operations_on_postgres(postgres_engine: Engine) -> None:
+    """On PostgreSQL likewise."""
+    drive(postgres_engine, examples=15, steps=30)

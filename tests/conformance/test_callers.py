@@ -136,7 +136,7 @@ def test_commit_stores(store: Store, caller: Caller) -> None:
     caller.commit()
     assert (store.jobs(), store.own_rows()) == (ids(rows), [1])
     columns = [name for name in rows[0] if name != "id"]
-    stored = store.look(f"select {', '.join(columns)} from {{}}job order by run_at")
+    stored = store.look(f"select {', '.join(columns)} from {store.jobs_table} order by run_at")
     assert stored == [tuple(row[name] for name in columns) for row in rows]  # type: ignore[literal-required]
 
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 EMPTY = Statement(
     "empty",
-    Sql.parse("delete from job", "sqlite", ()),
+    Sql.parse("delete from lineshaft_job", "sqlite", ()),
     Sql.parse("truncate lineshaft.job, lineshaft.history", "postgres", ()),
 )
 LEGAL = {(a, b) for sources, targets, _ in MOVES.values() for a in sources for b in targets}

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from lineshaft.cli.output import Column, print_json, print_table, print_text
+from lineshaft.cli.output import print_json, print_text
 from lineshaft.cli.session import Session, pass_session, shared_options
+from lineshaft.cli.table import Column, print_table
 
 if TYPE_CHECKING:
     from lineshaft.bench.figures import Figures

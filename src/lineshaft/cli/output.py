@@ -1,17 +1,17 @@
-"""Printing: tables in colour on a terminal, aligned text in a pipe, JSON where it was asked for."""
+"""Printing: text, JSON, times, colours; in colour on a terminal, plain in a pipe."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from datetime import datetime
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
+import click
 import msgspec
 
 from lineshaft.clock import SECOND, to_instant, to_text, wall_clock
 
-_GAP: Final = "  "
 _STYLES: Final = {
     "completed": "green",
     "running": "cyan",
@@ -25,16 +25,6 @@ _STYLES: Final = {
     "draining": "yellow",
     "silent": "red",
 }
-_CUT_AT: Final = 16
-"""The fewest characters that a column which may be cut on a narrow terminal keeps."""
-
-
-class Column(NamedTuple):
-    """A column of a table: numbers stand to the right, and only text that may be cut gives way on a narrow terminal."""
-
-    name: str
-    is_number: bool = False
-    may_be_cut: bool = False
 
 
 def print_json(value: Any) -> None:
@@ -62,17 +52,6 @@ def print_hint(text: str) -> None:
     sys.stderr.write(f"{text}\n")
 
 
-def print_table(columns: Sequence[Column], rows: Iterable[Sequence[Any]], *, empty: str) -> None:
-    """Print rows; where there are none, say so on standard error."""
-    cells = [[_cell(value) for value in row] for row in rows]
-    if not cells:
-        print_hint(empty)
-    elif is_terminal():
-        _print_rich(columns, cells)
-    else:
-        _print_plain(columns, cells)
-
-
 def is_terminal() -> bool:
     """Tell whether a person reads standard output."""
     return sys.stdout.isatty()
@@ -89,13 +68,11 @@ def many_lines(text: str) -> str:
 
 
 def styled(text: str, style: str | None = None) -> str:
-    """Return a text in the colour of its meaning on a terminal, as it is elsewhere."""
-    import click
-
+    """Return a text on a terminal in a style, or in the colour of the state that it names; elsewhere as it is."""
     chosen = style or _STYLES.get(text)
     if not chosen or not is_terminal():
         return text
-    return click.style(text, dim=True) if chosen == "dim" else click.style(text, fg=chosen)
+    return click.style(text, **{chosen: True} if chosen in ("bold", "dim") else {"fg": chosen})
 
 
 def ago(when: datetime | None) -> str:
@@ -122,48 +99,4 @@ def _rough(seconds: int) -> str:
     for unit in (86_400, 3_600, 60):
         if seconds >= unit:
             return to_text(seconds // unit * unit * SECOND)
-    return to_text(seconds * SECOND)
-
-
-def _cell(value: Any) -> str:
-    return "" if value is None else one_line(str(value))
-
-
-def _print_plain(columns: Sequence[Column], cells: Sequence[Sequence[str]]) -> None:
-    lines = [[column.name for column in columns], *cells]
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    for line in lines:
-        shown = (
-            text.rjust(width) if column.is_number else text.ljust(width)
-            for text, width, column in zip(line, widths, columns, strict=True)
-        )
-        print_text(_GAP.join(shown).rstrip())
-
-
-def _print_rich(columns: Sequence[Column], cells: Sequence[Sequence[str]]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=None, pad_edge=False, padding=(0, len(_GAP), 0, 0), header_style="bold")
-    for column in columns:
-        table.add_column(
-            column.name,
-            justify="right" if column.is_number else "left",
-            no_wrap=True,
-            overflow="ellipsis",
-            min_width=min(_CUT_AT, _widest(columns, cells, column))
-            if column.may_be_cut
-            else _widest(columns, cells, column),
-        )
-    for row in cells:
-        table.add_row(*(Text(text, style=_STYLES.get(text, "")) for text in row))
-    console = Console(highlight=False)
-    console.print(table, soft_wrap=False, crop=False)
-
-
-def _widest(columns: Sequence[Column], cells: Sequence[Sequence[str]], column: Column) -> int:
-    from rich.cells import cell_len
-
-    index = columns.index(column)
-    return max(map(cell_len, [column.name, *(row[index] for row in cells)]))
+    return f"{seconds}s"

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from lineshaft.cli.output import Column, count_of, print_json, print_table, print_text
+from lineshaft.cli.output import count_of, print_json, print_text
 from lineshaft.cli.questions import confirm
 from lineshaft.cli.session import SHARED, Session, pass_session, shared_options
+from lineshaft.cli.table import Column, print_table
 from lineshaft.transitions import State
 
 if TYPE_CHECKING:

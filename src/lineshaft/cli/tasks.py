@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from lineshaft.cli.output import Column, print_json, print_table
+from lineshaft.cli.output import print_json
 from lineshaft.cli.session import SHARED, Session, pass_session, shared_options
+from lineshaft.cli.table import Column, print_table
 from lineshaft.clock import SECOND, to_text
 
 if TYPE_CHECKING:
@@ -17,8 +18,8 @@ _COLUMNS: Final = (
     Column("name", may_be_cut=True),
     Column("queue", may_be_cut=True),
     Column("runs in"),
-    Column("priority", is_number=True),
-    Column("attempts", is_number=True),
+    Column("priority", is_number=True, is_extra=True),
+    Column("attempts", is_number=True, is_extra=True),
     Column("timeout", is_number=True),
 )
 

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from lineshaft.cli.output import Column, ago, print_json, print_table
+from lineshaft.cli.output import ago, print_json
 from lineshaft.cli.session import SHARED, Session, pass_session, shared_options
+from lineshaft.cli.table import Column, print_table
 
 if TYPE_CHECKING:
     from lineshaft.app.queues import WorkerInfo
@@ -16,11 +17,11 @@ if TYPE_CHECKING:
 _COLUMNS: Final = (
     Column("id"),
     Column("host", may_be_cut=True),
-    Column("pid", is_number=True),
+    Column("pid", is_number=True, is_extra=True),
     Column("state"),
     Column("running", is_number=True),
     Column("queues", may_be_cut=True),
-    Column("started", is_number=True),
+    Column("started", is_number=True, is_extra=True),
     Column("heard of", is_number=True),
 )
 

@@ -14,7 +14,7 @@ select changes();
 
 -- name: drop_finished_resends
 -- One table: the ids' unique index has kept a finished job from being stored again.
-select id from lineshaft_job where 0;
+select value from json_each(:ids) where 0;
 
 -- name: lock_limited_queues
 -- The write transaction is the lock.

@@ -32,17 +32,19 @@ class QueueSlots:
         self.may_have_jobs = True
         self.may_prefetch = True
         """Whether all its jobs use one lane, which alone can then keep to the limit."""
+        self.is_blocked = False
+        """Whether its lane starts nothing at the moment, so that claimed jobs would only wait."""
 
     def room(self) -> int:
         """Return how many jobs may be claimed now: the free places, and a little more for short jobs."""
         prefetch = int(self.rate * _PREFETCH_SECONDS) if self.may_prefetch else 0
         return min(self.limit + prefetch - self.held, _LARGEST_CLAIM)
 
-    def finished(self, count: int, seconds: float) -> None:
-        """Note that this many jobs ended within a time in which some were held."""
+    def finished(self, count: int, unstarted: int, seconds: float) -> None:
+        """Note that this many jobs ended within a time in which some were held, some of them without a start."""
         self.held -= count
         if seconds > 0:
-            self.rate += _SMOOTHING * (count / seconds - self.rate)
+            self.rate += _SMOOTHING * ((count - unstarted) / seconds - self.rate)
 
 
 class Claimer:
@@ -115,7 +117,7 @@ class Claimer:
                     self.due_at(one.run_at)
 
     def _hopeful(self) -> list[QueueSlots]:
-        return [queue for queue in self.queues.values() if queue.may_have_jobs]
+        return [queue for queue in self.queues.values() if queue.may_have_jobs and not queue.is_blocked]
 
     def _room(self, queue: QueueSlots, more: int = 0) -> int:
         if not self._slots_bind:

@@ -71,9 +71,13 @@ class Dispatcher:
             self.runs.pop(run.id, None)
             self._lane_of.pop(run, None)
 
-    def withdraw(self) -> int:
-        """Give back the jobs that no lane has started, and return how many."""
-        unstarted = [run for lane in self.lanes for run in lane.withdraw()]
+    def lanes_by_queue(self) -> list[tuple[str, Lane]]:
+        """Return every lane in use, with its queue."""
+        return [(queue, lane) for (queue, _), lane in list(self._lanes.items())]
+
+    def withdraw(self, *lanes: Lane) -> int:
+        """Give back the jobs that these lanes (none: any lane) have not started, and return how many."""
+        unstarted = [run for lane in lanes or self.lanes for run in lane.withdraw()]
         for run in unstarted:
             self._deliver(run, Interrupted())
         return len(unstarted)

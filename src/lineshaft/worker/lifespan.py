@@ -10,6 +10,10 @@ from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextma
 from lineshaft.worker.runtime import Lifespan
 
 
+# A job that blocks the event loop must not keep the worker from ending.
+_EXIT_SECONDS: Final = 10
+
+
 class Lifespans:
     """Enters generators before the first job and leaves them after the last, in reverse order.
 
@@ -42,4 +46,4 @@ class Lifespans:
         stack = AsyncExitStack()
         entering = stack.enter_async_context(asynccontextmanager(lifespan)())
         asyncio.run_coroutine_threadsafe(entering, loop).result()
-        self._stack.callback(lambda: asyncio.run_coroutine_threadsafe(stack.aclose(), loop).result())
+        self._stack.callback(lambda: asyncio.run_coroutine_threadsafe(stack.aclose(), loop).result(_EXIT_SECONDS))

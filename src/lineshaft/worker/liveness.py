@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from lineshaft.clock import HOUR, SECOND
+from lineshaft.clock import HOUR, SECOND, Clock
 from lineshaft.config import Retention, Settings
 from lineshaft.engines.base import Engine, Tx, WorkerLock
 from lineshaft.errors import StoreError, StoreUnavailableError
@@ -26,6 +26,7 @@ _log = logging.getLogger("lineshaft.worker")
 
 # A worker stops its jobs this long before its lease ends, so that none runs here and elsewhere at once.
 _MARGIN: Final = 10 * SECOND
+_MISSED_BEATS: Final = 3
 
 
 class Upkeep:
@@ -50,7 +51,8 @@ class Upkeep:
         self._held, self._stop, self._on_lease_lost = held, stop, on_lease_lost
         self._renewed_at = engine.clock.monotonic()
         self._hourly_at = 0
-        self._is_away = False
+        self.is_away = False
+        """Whether the store did not answer the last time."""
 
     def step(self) -> None:
         """Do one beat; a store that is away is met with patience until the lease runs out."""
@@ -59,9 +61,9 @@ class Upkeep:
         except StoreError as error:
             self._bear(error)
         else:
-            if self._is_away:
+            if self.is_away:
                 _log.warning("the store is back")
-            self._is_away = False
+            self.is_away = False
 
     def _beat(self) -> None:
         server = self._lock.renew()
@@ -77,9 +79,9 @@ class Upkeep:
         self._do_hourly(now)
 
     def _bear(self, error: StoreError) -> None:
-        if not self._is_away:
+        if not self.is_away:
             _log.warning("the store does not answer; going on without it: %s", error)
-        self._is_away = True
+        self.is_away = True
         silent = self._engine.clock.monotonic() - self._renewed_at
         if silent * SECOND > self._settings.lease - min(_MARGIN, self._settings.lease // 4):
             self._on_lease_lost("its lease is about to end and the store does not answer")
@@ -126,10 +128,19 @@ class Upkeep:
 class Liveness:
     """The thread that beats."""
 
-    def __init__(self, upkeep: Upkeep, settings: Settings, *, has_progress: Callable[[], bool]) -> None:
-        self._upkeep = upkeep
+    def __init__(
+        self,
+        upkeep: Upkeep,
+        settings: Settings,
+        clock: Clock,
+        *,
+        has_progress: Callable[[], bool],
+        look_for_stalls: Callable[[float], None],
+    ) -> None:
+        self._upkeep, self._clock = upkeep, clock
         self._seconds = settings.heartbeat / SECOND
-        self._has_progress = has_progress
+        self._has_progress, self._look_for_stalls = has_progress, look_for_stalls
+        self._beaten_at = clock.monotonic()
         self._poked = threading.Event()
         self._closed = False
         self.thread = threading.Thread(target=self._work, name="lineshaft-liveness", daemon=True)
@@ -137,6 +148,12 @@ class Liveness:
     def start(self) -> None:
         """Start to beat."""
         self.thread.start()
+
+    @property
+    def is_live(self) -> bool:
+        """Whether it beat within three heartbeats; a store that is away keeps it waiting, which is no fault of ours."""
+        is_fresh = self._clock.monotonic() - self._beaten_at <= _MISSED_BEATS * self._seconds
+        return self.thread.is_alive() and (is_fresh or self._upkeep.is_away)
 
     def poke(self) -> None:
         """Look for requests to cancel now."""
@@ -149,11 +166,13 @@ class Liveness:
 
     def _work(self) -> None:
         while not self._closed:
+            self._beaten_at = self._clock.monotonic()
             self._step(self._upkeep.step)
             self._between_beats()
 
     def _between_beats(self) -> None:
         for _ in range(2):
+            self._step(lambda: self._look_for_stalls(self._clock.monotonic()))
             was_poked = self._poked.wait(self._seconds / 2)
             self._poked.clear()
             if self._closed:

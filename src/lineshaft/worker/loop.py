@@ -157,11 +157,14 @@ class StoreLoop:
             return
         moment = self._engine.clock.monotonic()
         counts: dict[str, int] = {}
+        unstarted: dict[str, int] = {}
         for run in ended:
             if run.id in self._dispatcher.runs:
                 counts[run.queue] = counts.get(run.queue, 0) + 1
+                if not run.is_started:
+                    unstarted[run.queue] = unstarted.get(run.queue, 0) + 1
         for queue, count in counts.items():
-            self._claimer.queues[queue].finished(count, moment - self._last_round)
+            self._claimer.queues[queue].finished(count, unstarted.get(queue, 0), moment - self._last_round)
             self._claimer.queues[queue].may_have_jobs = True
         self._last_round = moment
         self._dispatcher.ended(ended)
@@ -199,10 +202,14 @@ class StoreLoop:
             self._engine.write(write)
 
     def _tell_empty(self) -> None:
-        if not self._claimer.is_open and self._is_empty():
+        if self._claimer.is_open:
+            return
+        if self._is_empty():
             with self._empty:
                 self._is_drained = True
                 self._empty.notify_all()
+        elif all(run.is_hung for run in list(self._dispatcher.runs.values())):
+            self.end_grace()  # more time would not help those that ignore being stopped
 
     def _bear(self, error: StoreError) -> float:
         if not self._failures:

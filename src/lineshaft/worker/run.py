@@ -39,6 +39,8 @@ class Run(CurrentJob):
         self.clock = clock
         self.is_started = False
         self.is_ended = False
+        self.is_hung = False
+        """Whether it ignores being stopped."""
         self.on_start: Callable[[Run], None] | None = None
         self.stop_cause: Cause | None = None
         self.stop_permit = [True]

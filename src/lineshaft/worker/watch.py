@@ -84,5 +84,6 @@ class Watch:
             run.stop_cause,
             lane.stack_of(run),
         )
+        run.is_hung = True
         lane.replace(run)
         self._on_hung(run)

@@ -13,14 +13,14 @@ from lineshaft.clock import SECOND
 from lineshaft.engines.base import Listener, Tx
 from lineshaft.errors import StoreError
 from lineshaft.options import Lane as LaneName
-from lineshaft.outcomes import Interrupted
+from lineshaft.outcomes import Cancelled, Interrupted
 from lineshaft.store.finish import write_transitions
 from lineshaft.store.upkeep import ensure_history, orphans, register_worker, remove_worker, set_draining
 from lineshaft.transitions import decide
 from lineshaft.worker import joblog
 from lineshaft.worker.claimer import Claimer
 from lineshaft.worker.dispatch import Dispatcher
-from lineshaft.worker.execute import aexecute, execute
+from lineshaft.worker.execute import aexecute, execute, stopped
 from lineshaft.worker.finisher import Finisher
 from lineshaft.worker.lanes.async_ import AsyncLane, LoopThread
 from lineshaft.worker.lanes.base import Lane
@@ -31,6 +31,7 @@ from lineshaft.worker.loop import StoreLoop
 from lineshaft.worker.rescuer import Rescuer
 from lineshaft.worker.run import Run
 from lineshaft.worker.runtime import Runtime
+from lineshaft.worker.stall import StallWatch
 from lineshaft.worker.watch import Watch
 
 _log = logging.getLogger("lineshaft.worker")
@@ -54,18 +55,27 @@ class Worker:
         self._stopped = threading.Event()
         self.ended = threading.Event()
         self.is_hung = False
-        """Whether it ended because too many jobs ignored being stopped."""
-        self._hung = 0
+        """Whether it ends because too many jobs ignored being stopped, or because its lease was lost."""
+        self.has_abandoned_jobs = False
+        """Whether code of jobs still runs in this process although the worker has ended."""
+        self._hung: list[Run] = []
 
     def start(self) -> None:
         """Register and start the threads; raises `StoreError` when the store cannot be reached."""
         joblog.install()
-        engine, settings = self.runtime.engine, self.runtime.settings
         self.id = self._register()
-        self._lock = engine.hold_worker_lock(self.id)
+        self._lock = self.runtime.engine.hold_worker_lock(self.id)
         self._loop_thread: LoopThread | None = None
         self._lifespans = Lifespans(self.runtime.lifespans, lambda: self._event_loop().loop)
-        self._lifespans.enter()
+        try:
+            self._lifespans.enter()
+            self._assemble()
+        except BaseException:
+            self._undo_start()
+            raise
+
+    def _assemble(self) -> None:
+        engine, settings = self.runtime.engine, self.runtime.settings
         clock = engine.clock
         self.finisher = Finisher(self.id, clock, self._retention, self.runtime.subscribers, self._ring)
         self.watch = Watch(clock, settings.stop_patience, self._note_hung)
@@ -86,8 +96,23 @@ class Worker:
             self._lose_lease,
         )
         upkeep.step()
-        self.liveness = Liveness(upkeep, settings, has_progress=self._has_progress)
+        stalls = StallWatch(
+            self.dispatcher,
+            self.claimer.queues.__getitem__,
+            lambda: self._loop_thread,
+            lambda queue: self.loop.look([queue]),
+        )
+        self.liveness = Liveness(
+            upkeep, settings, clock, has_progress=self._has_progress, look_for_stalls=stalls.step
+        )
         self._start_threads()
+
+    def _undo_start(self) -> None:
+        self._exit_lifespans()
+        if self._loop_thread is not None:
+            self._loop_thread.close()
+        self._sign_off()
+        self._lock.release()
 
     def _start_threads(self) -> None:
         self._listener: Listener | None = None
@@ -96,6 +121,16 @@ class Worker:
         self.liveness.start()
         self._listening.start()
         self.loop.start()
+
+    @property
+    def is_stopping(self) -> bool:
+        """Whether it takes no more jobs."""
+        return self._stopped.is_set()
+
+    @property
+    def is_live(self) -> bool:
+        """Whether its own threads go on; a store that is away does not count against it."""
+        return self.is_stopping or self.liveness.is_live or not self.loop.is_connected
 
     def stop(self, grace: float | None = None) -> None:
         """Stop claiming, let running jobs finish for `grace` seconds, then put them back; returns when all is done."""
@@ -107,22 +142,33 @@ class Worker:
         self._say_draining()
         self.loop.drain()
         self.dispatcher.withdraw()
-        if not self.loop.wait_out_grace(seconds):
-            self._interrupt()
-        self._close()
+        try:
+            if not self.loop.wait_out_grace(seconds):
+                self._interrupt()
+            self._close()
+        finally:
+            self.ended.set()
 
     def stop_at_once(self) -> None:
         """End the grace that a `stop` under way gives."""
         self.loop.end_grace()
 
     def _interrupt(self) -> None:
-        for run in self._held():
+        patience = self.runtime.settings.stop_patience / SECOND
+        stoppable = [run for run in self._held() if not run.is_hung]
+        for run in stoppable:
             self._stop_run(run, "shutdown")
-        if not self.loop.wait_until_empty(self.runtime.settings.stop_patience / SECOND):
+        if not self.loop.wait_until_empty(patience if stoppable else 0):
             for run in self._held():
-                _log.error("job %s (%s) did not stop; it is put back and dies with this process", run.id, run.name)
-                self.finisher.deliver(run, Interrupted())
-            self.loop.wait_until_empty(self.runtime.settings.stop_patience / SECOND)
+                self._abandon(run)
+            self.loop.wait_until_empty(patience)
+
+    def _abandon(self, run: Run) -> None:
+        _log.error("job %s (%s) did not stop; it dies with this process", run.id, run.name)
+        self.has_abandoned_jobs = True
+        # One that ran out of time has used up its attempt: put back without that, it would hang worker after worker.
+        was_told = run.stop_cause not in (None, "shutdown")
+        self.finisher.deliver(run, stopped(run, Cancelled()) if was_told else Interrupted())
 
     def _close(self) -> None:
         self.liveness.close()
@@ -132,7 +178,7 @@ class Worker:
             lane.close()
         if self._listener is not None:
             self._listener.interrupt()
-        self._lifespans.exit()
+        self._exit_lifespans()
         if self._loop_thread is not None:
             self._loop_thread.close()
         for thread in (self.liveness.thread, self._listening):
@@ -140,7 +186,12 @@ class Worker:
                 thread.join(_JOIN_SECONDS)
         self._sign_off()
         self._lock.release()
-        self.ended.set()
+
+    def _exit_lifespans(self) -> None:
+        try:
+            self._lifespans.exit()
+        except Exception:  # noqa: BLE001 - a user's function
+            _log.exception("a lifespan failed at its end")
 
     def _say_draining(self) -> None:
         try:
@@ -240,10 +291,11 @@ class Worker:
         if lane is not None:
             self.watch.stop(run, lane, cause)  # type: ignore[arg-type]
 
-    def _note_hung(self, _run: Run) -> None:
-        self._hung += 1
-        if self._hung >= self.runtime.settings.max_hung:
-            _log.error("%d jobs ignore being stopped: this worker ends, to be started anew", self._hung)
+    def _note_hung(self, run: Run) -> None:
+        self._hung = [one for one in (*self._hung, run) if not one.is_ended]
+        self.loop.ring()
+        if len(self._hung) >= self.runtime.settings.max_hung and not self.is_stopping:
+            _log.error("%d jobs ignore being stopped: this worker ends, to be started anew", len(self._hung))
             self.is_hung = True
             threading.Thread(target=self.stop, name="lineshaft-recycle", daemon=True).start()
 

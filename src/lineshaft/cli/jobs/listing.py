@@ -8,8 +8,9 @@ import click
 
 from lineshaft.cli.jobs.filters import chosen, filter_options
 from lineshaft.cli.jobs.form import job_object
-from lineshaft.cli.output import Column, ago, print_hint, print_json_lines, print_table
+from lineshaft.cli.output import ago, print_hint, print_json_lines
 from lineshaft.cli.session import Session, pass_session, shared_options
+from lineshaft.cli.table import Column, print_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -20,8 +21,8 @@ _COLUMNS: Final = (
     Column("id"),
     Column("state"),
     Column("task", may_be_cut=True),
-    Column("queue", may_be_cut=True),
-    Column("attempt", is_number=True),
+    Column("queue", may_be_cut=True, is_extra=True),
+    Column("attempt", is_number=True, is_extra=True),
     Column("created", is_number=True),
 )
 _LONGEST_PAGE: Final = 1_000

@@ -22,6 +22,8 @@ Connection = psycopg.Connection[Any]
 # A generic plan never turns wrong when statistics are stale (docs/decisions/0001).
 _SESSION: Final = (
     "set plan_cache_mode = force_generic_plan",
+    # A plan made while the table was empty would read all of it, row by row, once it has grown.
+    "set enable_seqscan = off",
     "set jit = off",
     "set idle_in_transaction_session_timeout = '60s'",
     "set default_transaction_isolation = 'read committed'",

@@ -29,6 +29,7 @@ class LoopThread:
         self._started = threading.Event()
         self.thread = threading.Thread(target=self._work, name="lineshaft-loop", daemon=True)
         self.beats = 0
+        self.lanes: list[AsyncLane] = []
 
     def start(self) -> None:
         """Start the loop."""
@@ -50,6 +51,12 @@ class LoopThread:
     def _count(self) -> None:
         self.beats += 1
 
+    def current_run(self) -> Run | None:
+        """Return the job whose code the loop's thread runs at the moment; from any thread."""
+        task = asyncio.current_task(self.loop)
+        found = (lane.run_of(task) for lane in list(self.lanes)) if task is not None else ()
+        return next((run for run in found if run is not None), None)
+
     def stack(self) -> str:
         """Return what the loop's thread is doing."""
         frame = sys._current_frames().get(self.thread.ident or 0)  # noqa: SLF001 - the documented way to another stack
@@ -69,6 +76,7 @@ class AsyncLane(Lane):
         self._ready: deque[Run] = deque()
         self._running: dict[Run, asyncio.Task[None]] = {}
         self._replaced: set[Run] = set()
+        loop.lanes.append(self)
 
     def submit(self, runs: Sequence[Run]) -> None:
         """Take jobs and have the loop start them; one call into the loop for all of them."""
@@ -100,6 +108,14 @@ class AsyncLane(Lane):
                 taken.append(self._ready.popleft())
             except IndexError:
                 return taken
+
+    def next_run(self) -> Run | None:
+        """Return the job that is started next."""
+        return next(iter(self._ready.copy()), None)
+
+    def run_of(self, task: asyncio.Task[Any]) -> Run | None:
+        """Return the job that a task of the loop runs."""
+        return next((run for run, one in list(self._running.items()) if one is task), None)
 
     def close(self) -> None:
         """Leave the loop to its owner."""

@@ -35,6 +35,10 @@ class Lane(ABC):
     def withdraw(self) -> list[Run]:
         """Take back the jobs that have not started."""
 
+    def next_run(self) -> Run | None:
+        """Return the job that is started next; None too where jobs may have to wait for a process to start."""
+        return None
+
     @abstractmethod
     def close(self) -> None:
         """End the lane; no job runs in it any more, or it is abandoned."""

@@ -75,6 +75,10 @@ class ThreadLane(Lane):
             except IndexError:
                 return taken
 
+    def next_run(self) -> Run | None:
+        """Return the job that is started next."""
+        return next(iter(self._ready.copy()), None)
+
     def close(self) -> None:
         """Let the threads end."""
         with self._lock:

@@ -65,14 +65,13 @@ class Store:
         finally:
             connection.close()
 
-    @property
-    def jobs_table(self) -> str:
-        """The store's live table, as a statement names it."""
-        return "lineshaft_job" if self.engine.dialect == "sqlite" else f"{self.prefix}job"
+    def table(self, name: str) -> str:
+        """One of the store's tables, as a statement names it."""
+        return f"lineshaft_{name}" if self.engine.dialect == "sqlite" else f"{self.prefix}{name}"
 
     def jobs(self) -> list[str]:
         """The committed jobs."""
-        return [str(one) for one in self.look(f"select id from {self.jobs_table} order by run_at")]
+        return [str(one) for one in self.look(f"select id from {self.table('job')} order by run_at")]
 
     def own_rows(self) -> list[int]:
         """The committed rows of the caller's table."""

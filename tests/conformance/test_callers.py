@@ -136,7 +136,7 @@ def test_commit_stores(store: Store, caller: Caller) -> None:
     caller.commit()
     assert (store.jobs(), store.own_rows()) == (ids(rows), [1])
     columns = [name for name in rows[0] if name != "id"]
-    stored = store.look(f"select {', '.join(columns)} from {store.jobs_table} order by run_at")
+    stored = store.look(f"select {', '.join(columns)} from {store.table('job')} order by run_at")
     assert stored == [tuple(row[name] for name in columns) for row in rows]  # type: ignore[literal-required]
 
 
@@ -163,7 +163,7 @@ def test_enqueue_comes_first(store: Store, caller: Caller) -> None:
 @every_kind
 def test_limited_queue(store: Store, caller: Caller) -> None:
     """A queue's max_depth holds for the caller's transaction too, its own jobs counted."""
-    caller.execute(f"insert into {store.prefix}queue (name, max_depth) values ('mail', 3)")
+    caller.execute(f"insert into {store.table('queue')} (name, max_depth) values ('mail', 3)")
     rows = new_rows(2)
     store.enqueue(caller.connection, rows)
     with pytest.raises(QueueFull, match="holds 2 of at most 3"):

@@ -108,19 +108,22 @@ class Child:
         self._loop.close()
 
     def _read(self) -> None:
-        while True:
-            match self._channel.receive():
-                case Start(number, claimed):
-                    self._todo.put(self._runner.take(number, claimed))
-                case Stop(number, cause):
-                    self._runner.stop(number, cause)
-                case ShowStack(number):
-                    self._channel.send(Stack(number, self._runner.stack()))
-                case _:
-                    break
-        if self._runner.is_busy:  # nobody is left to take the job's outcome
-            kill_group()
-        self._todo.put(None)
+        try:
+            while (message := self._channel.receive()) is not None:
+                self._obey(message)
+        finally:
+            if self._runner.is_busy:  # nobody is left to take the job's outcome
+                kill_group()
+            self._todo.put(None)
+
+    def _obey(self, message: Start | Stop | ShowStack) -> None:
+        match message:
+            case Start(number, claimed):
+                self._todo.put(self._runner.take(number, claimed))
+            case Stop(number, cause):
+                self._runner.stop(number, cause)
+            case ShowStack(number):
+                self._channel.send(Stack(number, self._runner.stack()))
 
 
 def main(argv: list[str]) -> int:

@@ -84,7 +84,8 @@ FromChild = Ready | Broken | Note | Ended | Stack
 # Outcomes are plain tuples, which carry no tag of their own; `outcomes` alone says which there are.
 _OUTCOMES: Final[dict[str, Any]] = {one.__name__: one for one in get_args(outcomes.Outcome)}
 _encode: Final = msgspec.msgpack.Encoder().encode
-_to_child: Final = msgspec.msgpack.Decoder(ToChild)
+# Not strict: a claimed row holds what its database gave, and SQLite has no truth values, only 0 and 1.
+_to_child: Final = msgspec.msgpack.Decoder(ToChild, strict=False)
 _from_child: Final = msgspec.msgpack.Decoder(FromChild)
 
 

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -155,11 +156,11 @@ def wait_for_cancel(begun: str, seen: str) -> None:
 
 @task
 async def wait_for_cancel_async(begun: str, seen: str) -> None:
-    Path(begun).write_text(str(os.getpid()))
+    await asyncio.to_thread(Path(begun).write_text, "begun")
     try:
         await asyncio.Event().wait()
     except asyncio.CancelledError:
-        Path(seen).write_text("cancelled")
+        os.mkdir(seen)
         raise
 
 
@@ -173,10 +174,27 @@ def ignore_everything(begun: str) -> None:
     ]
     Path(begun).write_text(" ".join(str(one) for one in [os.getpid(), *(sleeper.pid for sleeper in sleepers)]))
     while True:
-        try:
+        with suppress(BaseException):
             signal.pause()
-        except BaseException:
-            continue
+
+
+@task
+def start_and_crash(begun: str) -> None:
+    sleeper = subprocess.Popen([sys.executable, "-c", "import signal; signal.pause()"])
+    Path(begun).write_text(str(sleeper.pid))
+    os._exit(1)
+
+
+@task
+def write_garbage() -> None:
+    os.write(int(sys.orig_argv[-2]), b"\xff" * 8)
+    threading.Event().wait()
+
+
+@task
+def interrupt_itself() -> str:
+    signal.raise_signal(signal.SIGINT)
+    return "unharmed"
 
 
 @task

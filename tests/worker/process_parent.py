@@ -5,13 +5,11 @@ from __future__ import annotations
 import signal
 import sys
 from pathlib import Path
-from queue import SimpleQueue
-from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from tests.worker import process_app
-from tests.worker.test_process_lane import Harness, PATH, make_run
+from tests.worker.test_process_lane import PATH, Harness, make_run
 
 
 def main(job: str, begun: str) -> None:

@@ -38,7 +38,9 @@ from lineshaft.outcomes import (
 from lineshaft.store.claim import Claimed
 from lineshaft.task import Task
 from lineshaft.transitions import Held
+from lineshaft.worker.child_run import JobRunner, Reporter
 from lineshaft.worker.lanes import wire
+from lineshaft.worker.lanes.async_ import LoopThread
 from lineshaft.worker.lanes.process import ProcessLane
 from lineshaft.worker.run import Run
 from tests.worker import process_app
@@ -58,6 +60,7 @@ class WatchedRun(Run):
 
     @property
     def progress_text(self) -> str | None:  # type: ignore[override]
+        """The last word."""
         return self.__dict__.get("text")
 
     @progress_text.setter
@@ -161,6 +164,7 @@ class Watched:
         self._fd = os.pidfd_open(pid) if sys.platform == "linux" else None
 
     def is_gone(self, seconds: float) -> bool:
+        """Wait for its end, and tell whether it came in time."""
         if self._fd is None:
             _, alive = psutil.wait_procs([psutil.Process(self._pid)], timeout=seconds)
             return not alive
@@ -322,7 +326,7 @@ def test_a_coroutine_is_cancelled(lane: Harness, fifo: Callable[[str], Path], tm
     begun.read_text()
     lane.lane.stop(run, "shutdown")
     assert lane.outcome() == Interrupted()
-    assert seen.read_text() == "cancelled"
+    assert seen.exists()
 
 
 def test_a_stop_never_hits_the_next_job(lane: Harness) -> None:
@@ -472,15 +476,29 @@ def test_unstarted_jobs_can_be_taken_back(make: Make, fifo: Callable[[str], Path
     assert isinstance(lane.outcome(), Done)
 
 
+def test_what_a_job_leaves_running_ends_with_its_child(make: Make, fifo: Callable[[str], Path]) -> None:
+    """A program that a crashed job started does not run on beside the job's next attempt."""
+    lane = make()
+    begun = fifo("begun")
+    lane.lane.submit([make_run(process_app.start_and_crash, str(begun))])
+    sleeper = Watched(int(begun.read_text()))
+    assert isinstance(lane.outcome(), Lost)
+    assert sleeper.is_gone(5)
+
+
+def test_garbage_from_a_child_ends_it(lane: Harness) -> None:
+    """A job that writes into the connection to the worker costs its child, and is lost, not stuck."""
+    assert isinstance(lane.run(process_app.write_garbage), Lost)
+    assert lane.result(process_app.add, 1, 1) == 2
+
+
 def children_of(pid: int) -> list[Watched]:
     return [Watched(one.pid) for one in psutil.Process(pid).children(recursive=True)]
 
 
 @pytest.mark.parametrize("job", ["idle", "spin", "ignore_everything"])
 def test_children_die_with_their_worker(job: str, fifo: Callable[[str], Path]) -> None:
-    """A worker that is killed leaves nothing behind for longer than a second: no child, idle or not, nor what its job
-    started in the child's group.
-    """
+    """A killed worker's children are gone within a second, idle or not, with what their jobs started in their group."""
     begun = fifo("begun")
     with subprocess.Popen([sys.executable, str(PARENT), job, str(begun)], stdout=subprocess.PIPE) as parent:
         pids = {int(pid) for pid in begun.read_text().split()}
@@ -506,7 +524,7 @@ def test_children_die_with_their_worker(job: str, fifo: Callable[[str], Path]) -
         ("import os; os._exit(7)", "the process died with exit code 7"),
     ],
 )
-def test_an_app_that_cannot_be_imported(  # noqa: PLR0913 - fixtures
+def test_an_app_that_cannot_be_imported(
     make: Make,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -561,6 +579,44 @@ def test_a_task_that_the_child_does_not_know(lane: Harness) -> None:
     outcome = lane.run(Task(process_app.add.func, "newer.task", Options()), 1, 1)
     assert isinstance(outcome, Unknown)
     assert "newer.task" in outcome.error.message
+
+
+# --- a stop and the ends of jobs, step by step ------------------------------------------------------------------------
+
+
+@pytest.fixture
+def runner() -> Iterator[JobRunner]:
+    loop = LoopThread()
+    loop.start()
+    runner = JobRunner(app.runtime(), loop, Reporter(lambda _: None))
+    before = signal.signal(signal.SIGINT, runner.on_signal)
+    yield runner
+    signal.signal(signal.SIGINT, before)
+    loop.close()
+    loop.thread.join(LIMIT_SECONDS)
+
+
+@pytest.mark.parametrize("task", [process_app.add, process_app.add_later])
+def test_a_stop_before_the_first_line(runner: JobRunner, task: Any) -> None:
+    """A job that is told to stop before it begins does not begin, in a thread or on the loop."""
+    work = runner.take(1, make_run(task, 1, 1).claimed)
+    runner.stop(1, "cancel")
+    assert runner.run(work) == Stopped()
+
+
+@pytest.mark.parametrize("task", [process_app.add, process_app.add_later])
+def test_a_stop_after_the_last_line(runner: JobRunner, task: Any) -> None:
+    """A stop that comes too late is forgotten: neither the job that ended nor the one that follows sees it."""
+    assert runner.run(runner.take(1, make_run(task, 1, 1).claimed)) == Done("2")
+    runner.stop(1, "cancel")
+    second = runner.take(2, make_run(task, 1, 2).claimed)
+    runner.stop(1, "cancel")
+    assert runner.run(second) == Done("3")
+
+
+def test_a_signal_that_is_not_ours(runner: JobRunner) -> None:
+    """SIGINT without a stop from the worker interrupts no job."""
+    assert runner.run(runner.take(1, make_run(process_app.interrupt_itself).claimed)) == Done('"unharmed"')
 
 
 # --- messages -------------------------------------------------------------------------------------------------------

@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-import ctypes
 import logging
 import os
-import platform
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from lineshaft.cli.introduction import how_to_stop, introduce, queues_text
 from lineshaft.cli.session import Session, pass_session, shared_options
-from lineshaft.clock import SECOND, SystemClock, to_micros, to_text
-from lineshaft.errors import ConfigError, LineshaftError
+from lineshaft.clock import SECOND, SystemClock, to_micros
+from lineshaft.config import parse_store
+from lineshaft.errors import ConfigError
 from lineshaft.version import VERSION
 from lineshaft.worker import link, logs
-from lineshaft.worker.health import Health, HealthServer
+from lineshaft.worker.health import Health
+from lineshaft.worker.kinship import adopts_orphans, die_with
 from lineshaft.worker.notify import Notifier
 from lineshaft.worker.pulse import Pulse
 from lineshaft.worker.signals import Inbox, StopRequested
@@ -30,9 +31,6 @@ if TYPE_CHECKING:
     from lineshaft.worker.worker import Worker
 
 _log = logging.getLogger("lineshaft.worker")
-
-_PR_GET_CHILD_SUBREAPER: Final = 37
-_MOST_TASKS_SHOWN: Final = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,30 +69,33 @@ def _seconds(_context: click.Context, _parameter: click.Parameter, value: str | 
 
 
 @click.command()
-@click.option("--queues", metavar="NAME:N,…", help="Queues with their concurrency, in the order in which they are served.")
+@click.option(
+    "--queues", metavar="NAME:N,…", help="Queues with their concurrency, in the order in which they are served."
+)
 @click.option("--processes", type=click.IntRange(1), default=1, show_default=True, help="How many worker processes.")
 @click.option("--slots", type=click.IntRange(1), help="Most jobs at once in one process, over all its queues.")
 @click.option("--grace", metavar="DURATION", callback=_seconds, help="Time for running jobs at the end, such as 25s.")
 @click.option("--health-port", type=click.IntRange(0, 65535), help="Answer /livez and /readyz on this port.")
 @click.option("--health-host", default="127.0.0.1", show_default=True, help="The address that answers them.")
 @click.option("--log-format", type=click.Choice(["plain", "json"]), default="plain", show_default=True)
-@click.option("--log-level", type=click.Choice(["debug", "info", "warning", "error"]), default="info", show_default=True)
+@click.option(
+    "--log-level", type=click.Choice(["debug", "info", "warning", "error"]), default="info", show_default=True
+)
 @shared_options("app", "store", "debug")
 @pass_session
-def worker(session: Session, **options: Any) -> int:
+def worker(session: Session, /, **options: Any) -> int:
     """Run jobs until told to stop.
 
     SIGTERM and SIGINT let running jobs finish for --grace, then put them back for another worker; a second signal
     stops at once.
     """
-    if sys.platform == "win32":
-        raise LineshaftError("workers need a POSIX system; on Windows, run them in WSL or in a container")
     plan = Plan(**options)
     logs.configure(plan.log_format, plan.log_level)
     supervisor = os.environ.pop(link.VARIABLE, None)
-    if supervisor is None and (plan.processes > 1 or _adopts_orphans()):
-        return _supervise(session, plan)
-    return _Lone(session, plan).run() if supervisor is None else _Supervised(session, plan, supervisor).run()
+    if supervisor is not None:
+        return _Supervised(session, plan, supervisor).run()
+    # A process that is given orphans to reap must not run jobs: what these start cannot be told from orphans.
+    return _supervise(session, plan) if plan.processes > 1 or adopts_orphans() else _Lone(session, plan).run()
 
 
 class _OneWorker:
@@ -105,28 +106,33 @@ class _OneWorker:
 
         self._session, self._plan = session, plan
         self._inbox = Inbox()
+        self._open = ExitStack()
         self._main = Main(self._inbox, plan.grace)
 
     def run(self) -> int:
         """Run the worker and return the exit code."""
-        with self._inbox.listening(), ExitStack() as stack:
+        with self._inbox.listening(), self._open:
             try:
-                self._set_up(stack)
+                self._set_up()
                 app = self._session.app()
+                self._check(app)
                 worker = app.make_worker(self._plan.queues, slots=self._plan.slots)
                 code = self._main.run(worker, lambda: self._on_start(app, worker), self._on_stop)
             except StopRequested:
                 _log.info("stopped before the worker had started")
                 return 0
-            _log.info("the worker has stopped")
+            _log.info("worker %d has stopped", worker.id)
             self._end(worker, code)
             return code
 
-    def _set_up(self, stack: ExitStack) -> None:
+    def _set_up(self) -> None:
         """Open what has to answer while the worker starts."""
 
+    def _check(self, app: Lineshaft) -> None:
+        """Refuse an app that cannot be served this way."""
+
     def _on_start(self, app: Lineshaft, worker: Worker) -> None:
-        _introduce(app, worker, self._session.app_path, self._plan)
+        introduce(app, worker, self._session.app_path, is_lone=True)
 
     def _on_stop(self) -> None:
         grace = self._main.report().grace
@@ -147,22 +153,16 @@ class _Lone(_OneWorker):
         super().__init__(session, plan)
         self._notifier = Notifier()
 
-    def _set_up(self, stack: ExitStack) -> None:
-        _answer_checks(self._plan, self._main.health, stack)
-        if self._notifier.watchdog_seconds is not None:
-            stack.callback(Pulse(self._notifier.watchdog_seconds / 2, self._say_alive).close)
+    def _set_up(self) -> None:
+        _answer_probes(self._plan, self._main.health, self._notifier, self._open)
 
     def _on_start(self, app: Lineshaft, worker: Worker) -> None:
         super()._on_start(app, worker)
-        self._notifier.ready(f"running jobs of {_queues_text(worker.queues)}")
+        self._notifier.ready(f"running jobs of {queues_text(worker.queues)}")
 
     def _on_stop(self) -> None:
         super()._on_stop()
         self._notifier.stopping("letting running jobs finish")
-
-    def _say_alive(self) -> None:
-        if self._main.health().live:
-            self._notifier.alive()
 
     def _end(self, worker: Worker, code: int) -> None:
         from lineshaft.worker import main
@@ -176,22 +176,23 @@ class _Supervised(_OneWorker):
     """A worker under a supervisor, which hears how it is and starts it anew."""
 
     def __init__(self, session: Session, plan: Plan, supervisor: str) -> None:
-        from lineshaft.worker.kinship import die_with
-
         super().__init__(session, plan)
-        fd, pid = map(int, supervisor.split(","))
-        die_with(pid)
-        self._link_fd = fd
+        self._link_fd, self._pid, self._count = map(int, supervisor.split(","))
 
-    def _set_up(self, stack: ExitStack) -> None:
+    def _set_up(self) -> None:
+        die_with(self._pid)
         self._link = link.Link(self._link_fd, self._inbox.put)
         self._report()
 
+    def _check(self, app: Lineshaft) -> None:
+        if self._count > 1 and parse_store(app.settings.store).kind == "memory":
+            raise ConfigError(
+                "a store in memory lives in one process, the others would see none of its jobs; "
+                "take --processes 1, or a store in a file such as sqlite:///jobs.db"
+            )
+
     def _on_start(self, app: Lineshaft, worker: Worker) -> None:
-        if worker.runtime.engine.is_ephemeral:
-            # What one process keeps in memory the others never see.
-            raise ConfigError("a store in memory lives in one process; take --processes 1, or a file: sqlite:///jobs.db")
-        super()._on_start(app, worker)
+        introduce(app, worker, self._session.app_path, is_lone=False)
         self._report()
         Pulse(worker.runtime.settings.heartbeat / SECOND, self._report)
 
@@ -204,19 +205,64 @@ class _Supervised(_OneWorker):
 
 def _supervise(session: Session, plan: Plan) -> int:
     notifier = Notifier()
-    with ExitStack() as stack:
-        watched = plan.health_port is not None or notifier.watchdog_seconds is not None
-        supervisor = Supervisor(
-            [sys.executable, "-m", "lineshaft", *_shared(session), "worker", *plan.arguments()],
-            plan.processes,
-            SystemClock(),
-            on_change=_teller(notifier),
-            beat_seconds=1.0 if watched else None,
-            adopts_orphans=_adopts_orphans(),
-        )
-        _answer_checks(plan, supervisor.health, stack)
-        if notifier.watchdog_seconds is not None:
-            say_alive = lambda: notifier.alive() if supervisor.health().live else None  # noqa: E731 - one line
-            stack.callback(Pulse(notifier.watchdog_seconds / 2, say_alive).close)
-        _log.info("lineshaft %s: %d worker processes under process %d; %s", VERSION, plan.processes, os.getpid(), _HOW_TO_STOP)
-        return supervisor.run()
+    is_watched = plan.health_port is not None or notifier.watchdog_seconds is not None
+    supervisor = Supervisor(
+        [sys.executable, "-m", "lineshaft", *_shared(session), "worker", *plan.arguments()],
+        plan.processes,
+        SystemClock(),
+        on_change=_teller(notifier, plan.processes),
+        beat_seconds=1.0 if is_watched else None,
+        adopts_orphans=adopts_orphans(),
+    )
+    with Inbox().listening(), ExitStack() as stack:
+        try:
+            _answer_probes(plan, supervisor.health, notifier, stack)
+            _log.info("lineshaft %s, %d worker processes; %s", VERSION, plan.processes, how_to_stop())
+            return supervisor.run()
+        except StopRequested:
+            return 0
+
+
+def _shared(session: Session) -> list[str]:
+    """Return the shared options as they were given: the worker processes find the app as this one would."""
+    named = [text for name in ("app", "store") if (value := session.given.get(name)) for text in (f"--{name}", value)]
+    return [*named, *(["--debug"] if session.is_debug else [])]
+
+
+def _answer_probes(plan: Plan, health: Callable[[], Health], notifier: Notifier, stack: ExitStack) -> None:
+    """Answer over HTTP and to systemd's watchdog, for as long as the stack is open."""
+    if plan.health_port is not None:
+        from lineshaft.worker.health_server import HealthServer
+
+        server = HealthServer(plan.health_host, plan.health_port, health)
+        stack.callback(server.close)
+        _log.info("health checks on http://%s:%d/livez and /readyz", plan.health_host, server.port)
+    if notifier.watchdog_seconds is not None:
+        stack.callback(Pulse(notifier.watchdog_seconds / 2, _say_alive(health, notifier)).close)
+
+
+def _say_alive(health: Callable[[], Health], notifier: Notifier) -> Callable[[], None]:
+    def say() -> None:
+        if health().live:
+            notifier.alive()
+
+    return say
+
+
+def _teller(notifier: Notifier, count: int) -> Callable[[Health], None]:
+    """Return what passes a supervisor's health on to systemd: ready once, when all processes were ready."""
+    was_ready = False
+
+    def tell(health: Health) -> None:
+        nonlocal was_ready
+        ready = sum(state == "ready" for state in (health.processes or {}).values())
+        status = f"{ready} of {count} worker processes ready"
+        if health.state == "draining":
+            notifier.stopping("letting running jobs finish")
+        elif health.is_ready and not was_ready:
+            was_ready = True
+            notifier.ready(status)
+        else:
+            notifier.status(status)
+
+    return tell

@@ -15,6 +15,7 @@ from contextlib import suppress
 from typing import Final
 
 _PR_SET_PDEATHSIG: Final = 1
+_PR_GET_CHILD_SUBREAPER: Final = 37
 
 
 def die_with(parent: int) -> None:
@@ -22,6 +23,15 @@ def die_with(parent: int) -> None:
     _signal_at_parents_death(signal.SIGKILL)
     if os.getppid() != parent:  # it died before the request was made
         os._exit(1)
+
+
+def adopts_orphans() -> bool:
+    """Tell whether the kernel gives this process orphans to reap: process 1 of a container, or a child subreaper."""
+    if sys.platform != "linux":
+        return os.getpid() == 1
+    is_subreaper = ctypes.c_int(0)
+    ctypes.CDLL(None).prctl(_PR_GET_CHILD_SUBREAPER, ctypes.byref(is_subreaper), 0, 0, 0)
+    return os.getpid() == 1 or bool(is_subreaper.value)
 
 
 def kill_group() -> None:

@@ -6,9 +6,9 @@ import asyncio
 import inspect
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
+from typing import Final
 
 from lineshaft.worker.runtime import Lifespan
-
 
 # A job that blocks the event loop must not keep the worker from ending.
 _EXIT_SECONDS: Final = 10

@@ -19,7 +19,7 @@ from lineshaft.worker.health import State
 
 Order = Literal["stop", "stop at once"]
 VARIABLE: Final = "LINESHAFT_SUPERVISOR"
-"""Tells a worker process `FD,PID`: its end of the socket, and its supervisor's process id."""
+"""Tells a worker process `FD,PID,COUNT`: its end of the socket, its supervisor, how many it is one of."""
 ORPHANED: Final = 1
 _READ_BYTES: Final = 4096
 

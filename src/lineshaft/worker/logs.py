@@ -5,9 +5,12 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from typing import Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from lineshaft.current import current_job
+
+if TYPE_CHECKING:
+    from structlog.typing import Processor
 
 LogFormat = Literal["plain", "json"]
 
@@ -46,12 +49,12 @@ def _note_job(record: logging.LogRecord) -> bool:
 class _PlainFormatter(logging.Formatter):
     """Time, level, logger and message; behind it the job that wrote it."""
 
-    converter = time.gmtime
     default_time_format = "%Y-%m-%dT%H:%M:%S"
     default_msec_format = "%s.%03dZ"
 
     def __init__(self) -> None:
         super().__init__("{asctime} {levelname:<7} {name}: {message}", style="{")
+        self.converter = time.gmtime
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's name
         """Return the line without a traceback."""
@@ -65,7 +68,7 @@ def _json_formatter() -> logging.Formatter:
     import structlog
     from structlog.stdlib import ExtraAdder, ProcessorFormatter, add_log_level, add_logger_name
 
-    before = [
+    before: list[Processor] = [
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         add_log_level,
         add_logger_name,
@@ -73,7 +76,11 @@ def _json_formatter() -> logging.Formatter:
         structlog.processors.format_exc_info,
         structlog.processors.StackInfoRenderer(),
     ]
-    after = [ProcessorFormatter.remove_processors_meta, _first_things_first, structlog.processors.JSONRenderer()]
+    after: list[Processor] = [
+        ProcessorFormatter.remove_processors_meta,
+        _first_things_first,
+        structlog.processors.JSONRenderer(),
+    ]
     return ProcessorFormatter(foreign_pre_chain=before, processors=after)
 
 

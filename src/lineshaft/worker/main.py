@@ -124,11 +124,15 @@ def leave_in_time(code: int) -> None:
 
     def end() -> None:
         threading.Event().wait(_EXIT_SECONDS)
-        names = ", ".join(thread.name for thread in threading.enumerate() if not thread.daemon)
-        _log.error("leaving although these threads go on: %s", names)
+        _log.error("leaving although these threads go on: %s", ", ".join(thread.name for thread in _holding_up()))
         leave(code)
 
-    threading.Thread(target=end, name="lineshaft-exit", daemon=True).start()
+    if _holding_up():
+        threading.Thread(target=end, name="lineshaft-exit", daemon=True).start()
+
+
+def _holding_up() -> list[threading.Thread]:
+    return [one for one in threading.enumerate() if not one.daemon and one is not threading.main_thread()]
 
 
 def _flush() -> None:

@@ -6,8 +6,8 @@ import logging
 from collections.abc import Callable
 from typing import Final
 
-from lineshaft.worker.dispatch import Dispatcher
 from lineshaft.worker.claimer import QueueSlots
+from lineshaft.worker.dispatch import Dispatcher
 from lineshaft.worker.lanes.async_ import AsyncLane, LoopThread
 from lineshaft.worker.lanes.base import Lane
 from lineshaft.worker.run import Run

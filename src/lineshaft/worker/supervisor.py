@@ -198,7 +198,7 @@ class Supervisor:
             self._command,
             stdin=subprocess.DEVNULL,
             pass_fds=[link_fd],
-            env=_environment(link_fd),
+            env=_environment(link_fd, len(self._children)),
             start_new_session=True,
         )
 
@@ -302,9 +302,9 @@ def _ignore(_number: int, _frame: object) -> None:
     """Stand for a handler: the wake-up pipe is only written for signals that have one."""
 
 
-def _environment(fd: int) -> Mapping[str, str]:
+def _environment(fd: int, count: int) -> Mapping[str, str]:
     inherited = {name: value for name, value in os.environ.items() if name not in notify.VARIABLES}
-    return inherited | {link.VARIABLE: f"{fd},{os.getpid()}"}
+    return inherited | {link.VARIABLE: f"{fd},{os.getpid()},{count}"}
 
 
 def _how(code: int) -> str:

@@ -1,14 +1,12 @@
 """The children of a process lane: started on demand, kept warm, replaced after many jobs or when they grow.
 
-Everything here is called by the lane's one thread, save `Waiting`.
+Everything here is called by the lane's one thread.
 """
 
 from __future__ import annotations
 
 import logging
 import selectors
-from collections import deque
-from collections.abc import Iterable
 from functools import partial
 from queue import SimpleQueue
 from typing import Any, Final
@@ -18,6 +16,7 @@ from lineshaft.outcomes import Cause, Outcome
 from lineshaft.worker.lanes.base import Deliver
 from lineshaft.worker.lanes.child_process import Child, Phase, keep_note
 from lineshaft.worker.lanes.losses import died, not_started
+from lineshaft.worker.lanes.waiting import Waiting
 from lineshaft.worker.lanes.wire import Broken, Ended, Note, Ready, ShowStack, Stack, Stop, outcome_of
 from lineshaft.worker.run import Run
 from lineshaft.worker.runtime import Runtime
@@ -32,35 +31,6 @@ _START_AGAIN_SECONDS: Final = (0.2, 1.0)
 _REAP_AGAIN_SECONDS: Final = 0.01
 _LONGEST_REAP_SECONDS: Final = 1.0
 _PRESENT: Final = (Phase.STARTING, Phase.IDLE, Phase.BUSY)
-
-
-class Waiting:
-    """The jobs that no child has yet; may be added and withdrawn from any thread."""
-
-    def __init__(self) -> None:
-        self._shared: deque[Run] = deque()
-        self._isolated: deque[Run] = deque()
-
-    def add(self, runs: Iterable[Run]) -> None:
-        """Take jobs."""
-        for run in runs:
-            (self._isolated if run.claimed.is_isolated else self._shared).append(run)
-
-    def count(self, *, with_isolated: bool) -> int:
-        """Return how many could run at once if there were room: of the isolated ones, one."""
-        return len(self._shared) + (1 if with_isolated and self._isolated else 0)
-
-    def take(self, *, with_isolated: bool) -> Run | None:
-        """Take the next job out, an isolated one first."""
-        run = _popped(self._isolated) if with_isolated else None
-        return run or _popped(self._shared)
-
-    def withdraw(self) -> list[Run]:
-        """Take all out."""
-        taken: list[Run] = []
-        while run := self.take(with_isolated=True):
-            taken.append(run)
-        return taken
 
 
 class Pool:
@@ -332,10 +302,3 @@ class Pool:
             _log.error("a child process of queue %s could not start: %s\n%s", self._queue, message, trace)
         if self._failures >= _STARTS_BEFORE_REJECTING and (run := self._take()):
             self._deliver(run, not_started(run, f"no child process could be started: {message}"))
-
-
-def _popped(row: deque[Run]) -> Run | None:
-    try:
-        return row.popleft()
-    except IndexError:  # another thread may withdraw at this moment
-        return None

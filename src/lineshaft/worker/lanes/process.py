@@ -22,7 +22,8 @@ from typing import Final
 from lineshaft.clock import SECOND
 from lineshaft.outcomes import Cause
 from lineshaft.worker.lanes.base import Deliver, Lane
-from lineshaft.worker.lanes.pool import Pool, Waiting
+from lineshaft.worker.lanes.pool import Pool
+from lineshaft.worker.lanes.waiting import Waiting
 from lineshaft.worker.run import Run
 from lineshaft.worker.runtime import Runtime
 

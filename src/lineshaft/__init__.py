@@ -1,6 +1,6 @@
 """Lineshaft: background jobs for Python, from one SQLite file to a PostgreSQL fleet."""
 
-from lineshaft.app import Lineshaft
+from lineshaft.app import Lineshaft, Page
 from lineshaft.current import CurrentJob, current_job
 from lineshaft.errors import (
     ArgumentsError,
@@ -30,8 +30,9 @@ from lineshaft.errors import (
 from lineshaft.job import Job, Progress
 from lineshaft.options import Unique
 from lineshaft.outcomes import Cancelled, GiveUp, RetryLater, Snooze
+from lineshaft.registry import Tasks
 from lineshaft.retry import Exponential, Fixed, Linear, Retry
-from lineshaft.task import Inject, NewJob, Task, Tasks
+from lineshaft.task import Inject, NewJob, Task
 from lineshaft.transitions import Reason, State
 
 __all__ = [
@@ -56,6 +57,7 @@ __all__ = [
     "LineshaftError",
     "NewJob",
     "NotInJob",
+    "Page",
     "PayloadError",
     "PayloadTooLargeError",
     "Progress",

@@ -18,14 +18,10 @@ if TYPE_CHECKING:
     from lineshaft.engines.base import Statement
 
 PACKAGE = Path(lineshaft.__file__).parent
-ROW_KEY = re.compile(r"->>\s*'(\w+)'")
-BY_NUMBER = re.compile(r"seq = r\.value ->> 'key'")
 RECORD = re.compile(r"json_to_recordset\(%\(rows\)s::json\) as \w+ \(([^)]*)\)")
 # The rows of a bulk statement, and what the part of a statement before has answered on SQLite.
 OWN = {"previous", "rows"}
-FILES = sorted(
-    path for path in PACKAGE.rglob("*.sqlite.sql") if path.parent.name != "migrations"
-)
+FILES = sorted(path for path in PACKAGE.rglob("*.sqlite.sql") if path.parent.name != "migrations")
 
 
 def statements() -> Iterator[tuple[str, Statement]]:
@@ -43,9 +39,8 @@ every_statement = pytest.mark.parametrize("statement", ALL.values(), ids=ALL)
 
 def row_keys(statement: Statement) -> set[str]:
     """Return the keys that SQLite's text reads off each row; it finds a job by its private `key` in place of the id."""
-    text = "\n".join(statement.sqlite.parts)
-    keys = set(ROW_KEY.findall(text))
-    return keys - {"key"} | {"id"} if BY_NUMBER.search(text) else keys
+    keys = set(statement.sqlite.columns)
+    return keys - {"key"} | {"id"} if "seq = r.value ->>" in "\n".join(statement.sqlite.parts) else keys
 
 
 def record_columns(statement: Statement) -> set[str]:

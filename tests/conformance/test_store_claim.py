@@ -70,7 +70,13 @@ def test_a_claim_is_numbered_and_counted(engine: Engine) -> None:
     """Each taking has the next claim number and the next attempt, and names its worker and its start."""
     store_rows(engine, new_row(args="[[7],{}]", tags='["q3"]'))
     [job] = claim(engine, 1)
-    assert (job.held.claim, job.held.attempt, job.held.worker, job.args, job.tags) == (1, 1, WORKER, "[[7],{}]", '["q3"]')
+    assert (job.held.claim, job.held.attempt, job.held.worker, job.args, job.tags) == (
+        1,
+        1,
+        WORKER,
+        "[[7],{}]",
+        '["q3"]',
+    )
     finish(engine, PutBack(job.held, Stage.READY, NOW, ERROR))
     [again] = claim(engine, 1, worker=8, now=NOW + 5)
     assert (again.held.claim, again.held.attempt, again.held.worker) == (2, 2, 8)
@@ -87,7 +93,9 @@ def test_a_claim_forgets_the_progress_of_the_attempt_before(engine: Engine, make
     assert row_of(engine, job.id).progress is None
 
 
-@pytest.mark.parametrize("state", [s for s in State if s not in {State.QUEUED, State.BLOCKED, State.WAITING, State.SKIPPED}])
+@pytest.mark.parametrize(
+    "state", [s for s in State if s not in {State.QUEUED, State.BLOCKED, State.WAITING, State.SKIPPED}]
+)
 def test_only_queued_jobs_are_claimed(engine: Engine, make_job: MakeJob, state: State) -> None:
     """A job in any other state than queued is not given out."""
     make_job(state)

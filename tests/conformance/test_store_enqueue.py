@@ -77,9 +77,7 @@ def test_resent_waiting_job_stays_one(engine: Engine) -> None:
     assert count(engine) == 1
 
 
-@pytest.mark.parametrize(
-    "state", [s for s in State if s not in {State.BLOCKED, State.WAITING, State.SKIPPED}], ids=str
-)
+@pytest.mark.parametrize("state", [s for s in State if s not in {State.BLOCKED, State.WAITING, State.SKIPPED}], ids=str)
 def test_resend_leaves_a_job_in_any_state_alone(engine: Engine, make_job: MakeJob, state: State) -> None:
     """A job that was stored, run or finished before the resend arrives is neither changed nor run again."""
     job = make_job(state)

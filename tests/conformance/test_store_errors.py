@@ -24,7 +24,7 @@ from tests.plugins.engines import LIMIT_SECONDS, WORKER, new_row, open_engine, s
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from lineshaft.engines.base import Engine, Tx
+    from lineshaft.engines.base import Engine, Listener, Tx
     from tools.temporary_postgres import TemporaryPostgres
 
 
@@ -123,7 +123,7 @@ def test_busy_file_is_waited_for_and_then_named(sqlite_engine: Engine, monkeypat
     monkeypatch.setattr("lineshaft.engines.sqlite.engine._BUSY_DEADLINE_SECONDS", 0.05)
     blocker = sqlite3.connect(sqlite_engine.address.removeprefix("sqlite:///"), isolation_level=None)
     blocker.execute("begin immediate")
-    with pytest.raises(StoreUnavailableError, match="stayed locked .*; find who writes to it"):
+    with pytest.raises(StoreUnavailableError, match=r"stayed locked .*; find who writes to it"):
         store_rows(sqlite_engine, new_row())
     blocker.execute("rollback")
     blocker.close()
@@ -178,6 +178,11 @@ def test_nobody_listens_at_the_address() -> None:
     assert "\n" not in str(caught.value)
 
 
+def hear_of_the_end(listener: Listener) -> None:
+    for _ in range(3):  # the server's farewell may come before the end of its connection
+        listener.receive(LIMIT_SECONDS)
+
+
 def test_stopped_server_is_unavailable_and_the_pool_recovers(
     own_postgres_server: Callable[..., TemporaryPostgres],
 ) -> None:
@@ -194,8 +199,7 @@ def test_stopped_server_is_unavailable_and_the_pool_recovers(
         with pytest.raises(StoreUnavailableError):
             use()
     with pytest.raises(StoreUnavailableError):
-        for _ in range(3):  # the server's farewell may come before the end of its connection
-            listener.receive(LIMIT_SECONDS)
+        hear_of_the_end(listener)
     listener.close()
     server.start()
     store_rows(engine, new_row())

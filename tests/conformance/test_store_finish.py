@@ -13,7 +13,18 @@ from lineshaft.outcomes import JobError
 from lineshaft.store import control, inspect
 from lineshaft.store.finish import LogLines, Progress, save_logs, save_progress, write_transitions
 from lineshaft.transitions import Close, Complete, PutBack, Reason, Stage, State
-from tests.plugins.engines import ERROR, KEPT_UNTIL, NOW, WORKER, claim_held, finish, new_row, row_of, state_in, store_rows
+from tests.plugins.engines import (
+    ERROR,
+    KEPT_UNTIL,
+    NOW,
+    WORKER,
+    claim_held,
+    finish,
+    new_row,
+    row_of,
+    state_in,
+    store_rows,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -213,7 +224,7 @@ def test_logs_are_kept_a_claim(engine: Engine, make_job: MakeJob) -> None:
 def test_each_transition_has_its_own_expiry(engine: Engine, make_job: MakeJob) -> None:
     """How long a finished job is kept is decided by its own transition and stored with it."""
     done, dead = make_job(State.RUNNING), make_job(State.RUNNING)
-    both = [Complete(done.held, None), Close(dead.held, Stage.DEAD, Reason.ERROR, ERROR)]
+    both: list[Transition] = [Complete(done.held, None), Close(dead.held, Stage.DEAD, Reason.ERROR, ERROR)]
 
     def keep(one: Transition) -> int:
         return KEPT_UNTIL + isinstance(one, Close)

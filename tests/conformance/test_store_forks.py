@@ -19,7 +19,9 @@ from tests.plugins.engines import claim_held, new_row, open_engine, store_rows
 engine = open_engine(sys.argv[1])
 store_rows(engine, new_row(name='before'))
 """
-INTERLEAVED = PRELUDE + """
+INTERLEAVED = (
+    PRELUDE
+    + """
 to_child, to_parent = os.pipe(), os.pipe()
 if not os.fork():
     for _ in range(3):
@@ -36,8 +38,11 @@ store_rows(engine, new_row(name='after'))
 engine.close()
 print('done', flush=True)
 """
+)
 # The parent's close finds nobody else on a SQLite file unless the child holds locks of its own.
-ORPHANED = PRELUDE + """
+ORPHANED = (
+    PRELUDE
+    + """
 if os.fork():
     engine.close()
     print('parent closed', flush=True)
@@ -49,7 +54,10 @@ store_rows(engine, new_row(name='late'))
 print('child stored again', flush=True)
 os._exit(0)
 """
-BUSY = PRELUDE + """
+)
+BUSY = (
+    PRELUDE
+    + """
 stop, wrote = threading.Event(), threading.Semaphore(0)
 def write():
     while not stop.is_set():
@@ -69,6 +77,7 @@ for one in threads: one.join()
 engine.close()
 print('done', flush=True)
 """
+)
 
 
 def names(engine: Engine) -> list[str]:
@@ -107,7 +116,9 @@ def test_fork_beside_writing_threads(durable_engine: Engine, address: str, child
 
 def test_store_in_memory_starts_empty_in_a_child(child: Callable[..., Child]) -> None:
     """A store in memory is its process's own: a child has a new one without a schema."""
-    process = child(PRELUDE.replace("store_rows(engine, new_row(name='before'))", "") + """
+    process = child(
+        PRELUDE.replace("store_rows(engine, new_row(name='before'))", "")
+        + """
 from lineshaft.store.migrate import migrate, version
 migrate(engine)
 if not os.fork():
@@ -115,7 +126,9 @@ if not os.fork():
     os._exit(0)
 os.wait()
 print('parent', version(engine) > 0, flush=True)
-""", "memory://")
+""",
+        "memory://",
+    )
     assert [process.line(), process.line()] == ["child 0", "parent True"]
 
 

@@ -61,7 +61,7 @@ def test_states_without_jobs_are_empty(engine: Engine, make_job: MakeJob, states
 
 @pytest.mark.parametrize("is_finished", [False, True], ids=["live", "finished"])
 @pytest.mark.parametrize(
-    ("wanted", "columns", "others"),
+    "wanted, columns, others",
     [
         (Filter(queue="pdf"), {"queue": "pdf"}, {"queue": "pdf2"}),
         (Filter(name="shop.pay"), {"name": "shop.pay"}, {"name": "shop.pays"}),
@@ -74,7 +74,7 @@ def test_states_without_jobs_are_empty(engine: Engine, make_job: MakeJob, states
         (Filter(search="50%_"), {"args": '[["50%_"],{}]'}, {"args": '[["50xx"],{}]'}),
     ],
 )
-def test_filters(  # noqa: PLR0913 - the cases
+def test_filters(
     engine: Engine, make_job: MakeJob, wanted: Filter, columns: dict[str, object], others: dict[str, object],
     *, is_finished: bool,
 ) -> None:  # fmt: skip
@@ -136,7 +136,9 @@ def test_unfinished_jobs_are_counted_by_queue(engine: Engine, make_job: MakeJob)
     for state in (State.RUNNING, State.CANCELLING, State.COMPLETED, State.QUEUED, State.SCHEDULED):
         make_job(state)
     make_job(State.RETRYING, queue="pdf")
-    found = {(queue, stage, bool(is_held), number) for queue, stage, is_held, number in engine.read(inspect.count_by_queue)}
+    found = {
+        (queue, stage, bool(is_held), number) for queue, stage, is_held, number in engine.read(inspect.count_by_queue)
+    }
     assert found == {("default", 0, False, 1), ("default", 1, False, 1), ("default", 1, True, 2), ("pdf", 2, False, 1)}
 
 

@@ -22,7 +22,9 @@ lock.renew()
 """
 HOLDER = HOLD + "print('held', flush=True)\nsys.stdin.readline()\nlock.release()\nengine.close()\n"
 # The forked child lives until its input ends, which its parent's death does not bring about.
-FORKING_HOLDER = HOLD + """
+FORKING_HOLDER = (
+    HOLD
+    + """
 import os
 if not os.fork():
     print('forked', flush=True)
@@ -31,6 +33,7 @@ if not os.fork():
 import signal
 signal.pause()
 """
+)
 
 
 def dead(engine: Engine, *workers: int) -> list[int]:

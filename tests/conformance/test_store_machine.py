@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -61,10 +61,12 @@ class StoreMachine(RuleBasedStateMachine):
         engine.write(lambda tx: tx.run(EMPTY, {}))
 
     def pick(self, data: st.DataObject, *states: State) -> Model | None:
+        """Draw one of the jobs in these states (none: any), None where there is none."""
         found = [job for job in self.jobs.values() if not states or job.state in states]
         return data.draw(st.sampled_from(found), label="job") if found else None
 
     def move(self, job: Model, state: State) -> None:
+        """Note a move of the store, which the table of moves has to list."""
         pair = (job.state, state)
         assert pair in LEGAL or (pair == CLAIM_OF_ASKED and job.is_asked), f"no move leads from {pair[0]} to {pair[1]}"
         job.state = state
@@ -75,6 +77,7 @@ class StoreMachine(RuleBasedStateMachine):
         deadline=st.none() | st.integers(1, 4),
     )
     def enqueue(self, rank: int, delay: int, deadline: int | None) -> None:
+        """Store a job, now or for later."""
         state = State.SCHEDULED if delay > 0 else State.QUEUED
         stage = Stage.SCHEDULED if delay > 0 else Stage.READY
         until = None if deadline is None else self.now + deadline
@@ -85,11 +88,13 @@ class StoreMachine(RuleBasedStateMachine):
 
     @rule(data=st.data())
     def resend(self, data: st.DataObject) -> None:
+        """Send a job again that was stored before, whatever became of it."""
         if job := self.pick(data):
             store_rows(self.engine, new_row(id=job.id), is_resend=True)
 
     @rule(ticks=st.integers(1, 3))
     def let_time_pass(self, ticks: int) -> None:
+        """Move the time on and let in what has fallen due."""
         self.now += ticks
         due = [one for one in self.jobs.values() if one.state in WAITING - {State.QUEUED} and one.run_at <= self.now]
         assert self.engine.write(lambda tx: promote_due(tx, self.now)) == len(due)
@@ -98,6 +103,7 @@ class StoreMachine(RuleBasedStateMachine):
 
     @rule(limit=st.integers(1, 3), worker=st.integers(1, 2))
     def claim(self, limit: int, worker: int) -> None:
+        """Take jobs; they come in order and numbered."""
         queued = [job for job in self.jobs.values() if job.state is State.QUEUED]
         first = sorted(queued, key=lambda job: (job.rank, job.run_at, job.id))[:limit]
         claimed = self.engine.write(
@@ -113,6 +119,7 @@ class StoreMachine(RuleBasedStateMachine):
 
     @rule(data=st.data())
     def finish(self, data: st.DataObject) -> None:
+        """End one of the running jobs, one way or another."""
         job = self.pick(data, *HELD)
         if job is None or job.held is None:
             return
@@ -125,6 +132,7 @@ class StoreMachine(RuleBasedStateMachine):
         self.apply(job, one)
 
     def apply(self, job: Model, one: Transition) -> None:
+        """Do to the model what the transition says."""
         if isinstance(one, Complete):
             self.move(job, State.COMPLETED)
         elif isinstance(one, Close):
@@ -136,6 +144,7 @@ class StoreMachine(RuleBasedStateMachine):
             job.run_at = self.now if job.is_asked else job.run_at if one.run_at is None else one.run_at
 
     def write(self, one: Transition) -> list[Transition]:
+        """Write one transition as its worker."""
         return self.engine.write(
             lambda tx: write_transitions(tx, [one], worker=one.held.worker, now=self.now, keep=lambda _: KEPT_UNTIL)
         )
@@ -143,10 +152,12 @@ class StoreMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.written)
     @rule(data=st.data())
     def finish_again(self, data: st.DataObject) -> None:
+        """Send a finish whose answer was lost; the invariant sees that nothing changed."""
         self.write(data.draw(st.sampled_from(self.written), label="transition"))
 
     @rule(data=st.data(), is_stale=st.booleans(), name=st.sampled_from(["complete", "die", "release"]))
     def finish_without_a_lease(self, data: st.DataObject, name: str, *, is_stale: bool) -> None:
+        """Try to finish on a stale claim or as another worker."""
         job = self.pick(data, *HELD)
         if job and job.held:
             held = job.held._replace(claim=job.held.claim - 1) if is_stale else job.held._replace(worker=3)
@@ -154,6 +165,7 @@ class StoreMachine(RuleBasedStateMachine):
 
     @rule(data=st.data())
     def cancel(self, data: st.DataObject) -> None:
+        """Cancel any job."""
         if not (job := self.pick(data)):
             return
         found = self.engine.write(lambda tx: control.cancel_jobs(tx, [job.id], now=self.now, expires_at=KEPT_UNTIL))
@@ -170,6 +182,7 @@ class StoreMachine(RuleBasedStateMachine):
 
     @rule(data=st.data())
     def revive(self, data: st.DataObject) -> None:
+        """Have any job tried again."""
         if not (job := self.pick(data)):
             return
         is_allowed = job.state in MOVES["revive"][0]
@@ -182,6 +195,7 @@ class StoreMachine(RuleBasedStateMachine):
 
     @rule(data=st.data(), delay=st.integers(-1, 3))
     def reschedule(self, data: st.DataObject, delay: int) -> None:
+        """Give any job another time."""
         if not (job := self.pick(data)):
             return
         is_allowed = job.state in MOVES["reschedule"][0]
@@ -192,6 +206,7 @@ class StoreMachine(RuleBasedStateMachine):
 
     @rule(data=st.data())
     def delete(self, data: st.DataObject) -> None:
+        """Delete any job."""
         if not (job := self.pick(data)):
             return
         is_allowed = job.state in MOVES["delete"][0]
@@ -201,6 +216,7 @@ class StoreMachine(RuleBasedStateMachine):
 
     @rule()
     def expire(self) -> None:
+        """End the jobs whose deadline has passed."""
         overdue = [
             job
             for job in self.jobs.values()
@@ -215,6 +231,7 @@ class StoreMachine(RuleBasedStateMachine):
 
     @invariant()
     def store_and_model_agree(self) -> None:
+        """Compare every job, and that there is none more or fewer."""
         rows = self.engine.read(lambda tx: inspect.list_jobs(tx, inspect.Filter(), limit=1_000, cursor=None))
         assert [row.id for row in rows] == sorted(self.jobs, reverse=True)
         for row in rows:
@@ -236,8 +253,12 @@ ENDINGS: dict[str, Callable[[Held, int], Transition]] = {
 
 
 def drive(engine: Engine, examples: int, steps: int) -> None:
-    chosen: Any = settings(max_examples=examples, stateful_step_count=steps, deadline=None)
-    run_state_machine_as_test(lambda: StoreMachine(engine), settings=chosen)  # type: ignore[no-untyped-call]
+    class OnEngine(StoreMachine):
+        def __init__(self) -> None:
+            super().__init__(engine)
+
+    chosen = settings(max_examples=examples, stateful_step_count=steps, deadline=None)
+    run_state_machine_as_test(OnEngine, settings=chosen)
 
 
 def test_any_order_of_operations_on_sqlite() -> None:

@@ -194,6 +194,12 @@ class Process:
         self.said.append((at, line))
         return at, line
 
+    def count(self, start: str) -> int:
+        """Return how many lines that start like this came so far."""
+        while not self._lines.empty():
+            self.said.append(self._lines.get())
+        return sum(line.startswith(start) for _, line in self.said)
+
     def expect(self, start: str) -> tuple[float, str]:
         """Return the next line that starts like this, and when it came."""
         while True:

@@ -12,7 +12,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar, cast
 
 import pytest
 
@@ -23,7 +23,7 @@ from lineshaft.job import new_id
 from lineshaft.outcomes import JobError
 from lineshaft.store import control, inspect
 from lineshaft.store.claim import claim_jobs, expire_overdue
-from lineshaft.store.enqueue import NewRow, insert_jobs
+from lineshaft.store.enqueue import insert_jobs
 from lineshaft.store.finish import write_transitions
 from lineshaft.store.migrate import migrate
 from lineshaft.transitions import Close, Complete, Held, PutBack, Reason, Stage, State, state_of
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
     from lineshaft.engines.base import Engine, Tx
     from lineshaft.job import JobRow
+    from lineshaft.store.enqueue import NewRow
     from lineshaft.transitions import Transition
 
 NOW: Final = 1_800_000_000 * SECOND
@@ -57,7 +58,7 @@ def new_row(**columns: Any) -> NewRow:
         "created_at": NOW, "max_attempts": 3, "deadline": None, "tenant": None, "tags": None, "meta": None,
         "options": None, "context": None, "args": "[[],{}]",
     }  # fmt: skip
-    return NewRow(**(row | columns))  # type: ignore[typeddict-item]
+    return cast("NewRow", row | columns)
 
 
 def store_rows(engine: Engine, *rows: NewRow, is_resend: bool = False) -> None:
@@ -108,7 +109,8 @@ class Made:
 class MakeJob(Protocol):
     """Stores a job in a state, by the store's own operations, with these columns."""
 
-    def __call__(self, state: State = State.QUEUED, **columns: Any) -> Made: ...
+    def __call__(self, state: State = State.QUEUED, **columns: Any) -> Made:
+        """Store it and say what it is; `KeyError` for a state that the store does not know yet."""
 
 
 @pytest.fixture

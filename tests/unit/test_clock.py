@@ -8,16 +8,27 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lineshaft.clock import DAY, HOUR, MINUTE, SECOND, ManualClock, SystemClock, to_datetime, to_instant, to_micros, to_text
+from lineshaft.clock import (
+    DAY,
+    HOUR,
+    MINUTE,
+    SECOND,
+    ManualClock,
+    SystemClock,
+    to_datetime,
+    to_instant,
+    to_micros,
+    to_text,
+)
 from lineshaft.errors import ConfigError
 
 
 @pytest.mark.parametrize(
-    ("duration", "micros"),
+    "duration, micros",
     [
         (0, 0), (90, 90 * SECOND), (0.5, 500_000), (1e-6, 1), ("250ms", 250_000), ("90s", 90 * SECOND),
-        ("10m", 10 * MINUTE), ("2h30m", 2 * HOUR + 30 * MINUTE), ("7d", 7 * DAY), ("2w", 14 * DAY), ("1.5h", 90 * MINUTE),
-        (" 5s ", 5 * SECOND), (timedelta(days=1, microseconds=3), DAY + 3), ("36525d", 36_525 * DAY),
+        ("10m", 10 * MINUTE), ("2h30m", 2 * HOUR + 30 * MINUTE), ("7d", 7 * DAY), ("2w", 14 * DAY),
+        ("1.5h", 90 * MINUTE), (" 5s ", 5 * SECOND), (timedelta(days=1, microseconds=3), DAY + 3), ("36525d", 36_525 * DAY),
     ],
 )  # fmt: skip
 def test_durations(duration: float | str | timedelta, micros: int) -> None:
@@ -25,7 +36,9 @@ def test_durations(duration: float | str | timedelta, micros: int) -> None:
     assert to_micros(duration) == micros
 
 
-@pytest.mark.parametrize("wrong", ["", "5", "ten minutes", "5 s", "-5s", "5s!", True, None, [], "5S", "1,5s", float("nan")])
+@pytest.mark.parametrize(
+    "wrong", ["", "5", "ten minutes", "5 s", "-5s", "5s!", True, None, [], "5S", "1,5s", float("nan")]
+)
 def test_what_is_no_duration_is_refused(wrong: object) -> None:
     """What is no duration is refused in one line that names the setting and what to give."""
     with pytest.raises(ConfigError, match=r"^timeout=.* is not a duration; give seconds, a timedelta, or text"):
@@ -53,8 +66,15 @@ def test_text_reads_back(micros: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("micros", "text"),
-    [(0, "0ms"), (1_500, "1.5ms"), (SECOND, "1s"), (1_500_000, "1.5s"), (9_000 * SECOND, "2h30m"), (DAY + SECOND, "1d1s")],
+    "micros, text",
+    [
+        (0, "0ms"),
+        (1_500, "1.5ms"),
+        (SECOND, "1s"),
+        (1_500_000, "1.5s"),
+        (9_000 * SECOND, "2h30m"),
+        (DAY + SECOND, "1d1s"),
+    ],
 )
 def test_text_is_short(micros: int, text: str) -> None:
     """A duration is written with the units that a person would use."""

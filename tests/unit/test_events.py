@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from lineshaft import events
 from lineshaft.clock import to_datetime
 from lineshaft.errors import ConfigError
 from lineshaft.events import KINDS, JobCompleted, JobDead, JobEvent, Subscribers
@@ -55,11 +56,12 @@ def test_failing_handler_harms_nobody(caplog: pytest.LogCaptureFixture) -> None:
 @pytest.mark.parametrize("kinds", [(), ("died",), ("dead", "died")])
 def test_unknown_kinds_are_refused(kinds: tuple[str, ...]) -> None:
     """A kind that does not exist is refused, naming those that do."""
-    with pytest.raises(ConfigError, match="app.on takes event names out of enqueued, started"):
+    with pytest.raises(ConfigError, match=r"app\.on takes event names out of enqueued, started"):
         Subscribers().add(kinds, print)
 
 
 def test_each_kind_has_one_class() -> None:
     """Every event class is found by its kind, and no kind is used twice."""
-    assert set(KINDS.values()) == set(JobEvent.__subclasses__())
+    classes = {one for one in vars(events).values() if isinstance(one, type) and issubclass(one, JobEvent)}
+    assert set(KINDS.values()) == classes - {JobEvent}
     assert all(event.kind == kind for kind, event in KINDS.items())

@@ -13,11 +13,10 @@ class ShopError(Exception):
     """An application's error."""
 
 
-def raised(error: BaseException) -> BaseException:
-    try:
+def raised(error: Exception) -> Exception:
+    with pytest.raises(type(error)) as caught:
         raise error
-    except BaseException as caught:  # noqa: BLE001 - whatever it is
-        return caught
+    return caught.value
 
 
 def test_error_is_described_for_people() -> None:
@@ -30,21 +29,18 @@ def test_error_is_described_for_people() -> None:
     assert describe(raised(ValueError()), 1, 5).type == "ValueError"
 
 
+def fail_deep() -> None:
+    raise ValueError("deep")
+
+
 def test_own_frames_are_left_out() -> None:
-    """The frames of the library above the function's are not shown."""
-    found = describe(raised(ValueError("x")), 1, 5, skip_frames=1)
-    assert found.traceback is not None
-    assert "in raised" in found.traceback  # the only frame there is stays
-    def outer() -> None:
-        raised_from_inner()
-    def raised_from_inner() -> None:
-        raise ValueError("deep")
-    try:
-        outer()
-    except ValueError as error:
-        text = describe(error, 1, 5, skip_frames=1).traceback or ""
-    assert "raised_from_inner" in text
-    assert "test_own_frames" not in text
+    """The frames of the library above the function's are not shown, and a traceback is never emptied."""
+    with pytest.raises(ValueError, match="deep") as caught:
+        fail_deep()
+    text = describe(caught.value, 1, 5, skip_frames=1).traceback or ""
+    assert "in fail_deep" in text
+    assert "in test_own_frames" not in text
+    assert "in fail_deep" in (describe(caught.value, 1, 5, skip_frames=9).traceback or "")
 
 
 @pytest.mark.parametrize("odd", ["\udc80.txt", "a\x00b"])

@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -133,6 +134,20 @@ def leave(code: int) -> None:
     os._exit(code)
 
 
+def broken_backoff(attempt: int, error: BaseException) -> float:
+    raise ValueError(f"no wait after attempt {attempt}: {error}")
+
+
+@app.task(runs_in="process", retry=Retry(2, backoff=broken_backoff))
+def leave_without_a_wait() -> None:
+    os._exit(1)
+
+
+@task
+def store() -> str:
+    return app.settings.store
+
+
 @task
 def kill_itself() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
@@ -146,8 +161,8 @@ def spin(begun: str) -> None:
 
 @task
 def wait_for_cancel(begun: str, seen: str) -> None:
-    Path(begun).write_text(str(os.getpid()))
     try:
+        Path(begun).write_text(str(os.getpid()))
         threading.Event().wait()
     except Cancelled as error:
         Path(seen).write_text(error.cause)
@@ -156,11 +171,11 @@ def wait_for_cancel(begun: str, seen: str) -> None:
 
 @task
 async def wait_for_cancel_async(begun: str, seen: str) -> None:
-    await asyncio.to_thread(Path(begun).write_text, "begun")
     try:
+        await asyncio.to_thread(Path(begun).write_text, "begun")
         await asyncio.Event().wait()
     except asyncio.CancelledError:
-        os.mkdir(seen)
+        os.close(os.open(seen, os.O_CREAT))
         raise
 
 
@@ -208,8 +223,10 @@ def report(go: str) -> None:
 
 @task
 def talk_much() -> None:
-    for number in range(20_000):
-        current_job().progress(number / 20_000)
+    begun = time.monotonic()
+    while (seconds := time.monotonic() - begun) < 0.4:
+        current_job().progress(seconds)
+    current_job().progress(1)
 
 
 @app.task(timeout="90s", runs_in="process")

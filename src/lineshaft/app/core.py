@@ -35,8 +35,9 @@ from lineshaft.features.unique import UniqueFeature
 from lineshaft.job import Job, JobRow
 from lineshaft.options import Options
 from lineshaft.payload import Codecs, dump_plain
+from lineshaft.registry import TaskRegistrar, Tasks
 from lineshaft.store.migrate import Migration
-from lineshaft.task import NewJob, Task, TaskRegistrar, Tasks
+from lineshaft.task import NewJob, Task
 from lineshaft.version import VERSION
 from lineshaft.worker.runtime import Lifespan, Middleware, Runtime
 from lineshaft.worker.worker import Worker

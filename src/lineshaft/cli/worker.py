@@ -116,11 +116,12 @@ class _OneWorker:
                 self._set_up()
                 app = self._session.app()
                 self._check(app)
-                worker = app.make_worker(self._plan.queues, slots=self._plan.slots)
-                code = self._main.run(worker, lambda: self._on_start(app, worker), self._on_stop)
+                worker = self._main.start(lambda: app.make_worker(self._plan.queues, slots=self._plan.slots))
             except StopRequested:
                 _log.info("stopped before the worker had started")
                 return 0
+            self._on_start(app, worker)
+            code = self._main.run(worker, self._on_stop)
             _log.info("worker %d has stopped", worker.id)
             self._end(worker, code)
             return code

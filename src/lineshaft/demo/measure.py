@@ -7,7 +7,7 @@ import threading
 import tokenize
 import warnings
 from dataclasses import dataclass
-from pathlib import Path  # noqa: TC003 - workers rebuild arguments by annotation
+from pathlib import Path
 from typing import Final
 
 # `catch_warnings` changes the filters of the whole process. Parsing holds the interpreter lock anyway, so that one

@@ -7,7 +7,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from lineshaft.demo.measure import FileMeasure  # noqa: TC001 - results are rebuilt by annotation
+from lineshaft.demo.measure import FileMeasure
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import platform
 import re
-from pathlib import Path  # noqa: TC003 - workers rebuild arguments by annotation
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from lineshaft import Fixed, Lineshaft, Retry

@@ -1,8 +1,8 @@
 -- name: cancel_waiting rings-waiter json
-update lineshaft_job set stage = 12, finished_at = :now, expires_at = :expires_at, cancel_requested = 1
- where id in (select value from json_each(:ids)) and stage < 10 and not (stage = 1 and worker is not null);
 select json_group_array(json_array(id)) from lineshaft_job
- where id in (select value from json_each(:ids)) and stage = 12 and finished_at = :now;
+ where id in (select value from json_each(:ids)) and stage < 10 and not (stage = 1 and worker is not null);
+update lineshaft_job set stage = 12, finished_at = :now, expires_at = :expires_at, cancel_requested = 1
+ where id in (select value ->> 0 from json_each(:previous));
 
 -- name: request_cancel rings-worker json
 update lineshaft_job set cancel_requested = 1

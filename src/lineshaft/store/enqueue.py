@@ -48,7 +48,7 @@ def insert_jobs(tx: Tx, rows: Sequence[NewRow], *, is_resend: bool = False) -> N
 
 
 def _insert_missing(tx: Tx, rows: Sequence[NewRow]) -> None:
-    limits = dict(tx.run(SQL.lock_limited_queues, {"queues": sorted({row["queue"] for row in rows})}))
+    limits: dict[str, int] = dict(tx.run(SQL.lock_limited_queues, {"queues": sorted({row["queue"] for row in rows})}))
     if not limits:
         return  # the missing ones were stored by the first send
     known = {row[0] for row in tx.run(SQL.existing_ids, {"ids": [row["id"] for row in rows]})}
@@ -63,7 +63,7 @@ def _check_depths(tx: Tx, wanted: Counter[str], limits: dict[str, int]) -> None:
         waiting = tx.run(SQL.count_waiting, {"queue": queue, "limit": limit})[0][0]
         if waiting + wanted[queue] > limit:
             msg = (
-                f"queue {queue!r} holds {waiting} of at most {limit} waiting jobs and cannot take {wanted[queue]} more; "
-                "nothing was stored: enqueue later, or raise max_depth"
+                f"queue {queue!r} holds {waiting} of at most {limit} waiting jobs "
+                f"and cannot take {wanted[queue]} more; nothing was stored: enqueue later, or raise max_depth"
             )
             raise QueueFull(msg)

@@ -99,7 +99,9 @@ def count_jobs(tx: Tx, wanted: Filter) -> int:
 def _places(wanted: Filter) -> list[tuple[_Part, dict[str, Any]]]:
     if wanted.states is None:
         return [(part, {"stages": None, **_ANY}) for part in _PARTS]
-    return [(part, part.states[state]) for part in _PARTS for state in dict.fromkeys(wanted.states) if state in part.states]
+    return [
+        (part, part.states[state]) for part in _PARTS for state in dict.fromkeys(wanted.states) if state in part.states
+    ]
 
 
 def _params(wanted: Filter, where: dict[str, Any]) -> dict[str, Any]:

@@ -39,7 +39,7 @@ class Orphan(NamedTuple):
     name: str
 
 
-def register_worker(  # noqa: PLR0913 - a worker's row has these columns
+def register_worker(
     tx: Tx, *, host: str, pid: int, version: str, queues: Mapping[str, int], tasks: Sequence[str], now: int
 ) -> int:
     """Store a new incarnation of a worker and return its id, which is never used twice."""

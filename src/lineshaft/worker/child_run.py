@@ -23,7 +23,7 @@ from lineshaft.options import Options, apply_execution
 from lineshaft.outcomes import Cancelled, Cause, Outcome, Rejected, Unknown, describe
 from lineshaft.store.claim import Claimed
 from lineshaft.task import Task
-from lineshaft.worker.execute import aexecute, execute, stopped
+from lineshaft.worker.execute import aexecute, execute, rolled_back, stopped
 from lineshaft.worker.lanes.async_ import LoopThread
 from lineshaft.worker.lanes.wire import Note
 from lineshaft.worker.run import Run
@@ -158,7 +158,7 @@ class JobRunner:
             finally:
                 self._current = None
         except Cancelled as error:  # it arrived before the job's first line or after its last
-            return stopped(run, error)
+            return rolled_back(run, error)
 
     def _run_async(self, work: Work, run: ChildRun) -> Outcome:
         done: SimpleQueue[None] = SimpleQueue()

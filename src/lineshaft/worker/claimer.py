@@ -11,6 +11,7 @@ from lineshaft.engines.base import Engine, Tx
 from lineshaft.store.claim import Claimed, claim_jobs, next_due, promote_due
 from lineshaft.store.upkeep import set_idle
 from lineshaft.transitions import PutBack, Transition
+from lineshaft.worker.run import Run
 
 _log = logging.getLogger("lineshaft.worker")
 
@@ -27,6 +28,8 @@ class QueueSlots:
     def __init__(self, name: str, limit: int) -> None:
         self.name, self.limit = name, limit
         self.held = 0
+        self.hung: list[Run] = []
+        """Those of them that ignore being stopped: they keep their jobs, and others have their places."""
         self.rate = 0.0
         """Jobs a second, smoothed."""
         self.may_have_jobs = True
@@ -38,7 +41,14 @@ class QueueSlots:
     def room(self) -> int:
         """Return how many jobs may be claimed now: the free places, and a little more for short jobs."""
         prefetch = int(self.rate * _PREFETCH_SECONDS) if self.may_prefetch else 0
-        return min(self.limit + prefetch - self.held, _LARGEST_CLAIM)
+        return min(self.limit + prefetch - self.busy, _LARGEST_CLAIM)
+
+    @property
+    def busy(self) -> int:
+        """How many places are taken."""
+        for run in [one for one in self.hung if one.is_ended]:
+            self.hung.remove(run)
+        return self.held - len(self.hung)
 
     def finished(self, count: int, unstarted: int, seconds: float) -> None:
         """Note that this many jobs ended within a time in which some were held, some of them without a start."""
@@ -61,9 +71,9 @@ class Claimer:
         self.is_open = True
 
     @property
-    def held(self) -> int:
-        """How many jobs this worker holds."""
-        return sum(queue.held for queue in self.queues.values())
+    def busy(self) -> int:
+        """How many places of this worker are taken."""
+        return sum(queue.busy for queue in self.queues.values())
 
     def look(self, queues: Iterable[str] | None = None) -> None:
         """Note that these queues (None: all) may have jobs."""
@@ -122,7 +132,7 @@ class Claimer:
     def _room(self, queue: QueueSlots, more: int = 0) -> int:
         if not self._slots_bind:
             return queue.room()
-        return min(queue.limit - queue.held, self._slots - self.held - more)
+        return min(queue.limit - queue.busy, self._slots - self.busy - more)
 
     def _is_due(self, now: int) -> bool:
         return self._next_due is not None and self._next_due <= now

@@ -114,7 +114,7 @@ class Dispatcher:
             lane = self._lanes[key] = self._make_lane(key[0], key[1], slots.limit)
             # Several lanes do not know of each other: only the claim can then keep to the queue's limit.
             slots.may_prefetch = sum(queue == key[0] for queue, _ in self._lanes) == 1 and key[1] != "process"
-        surplus = [] if slots.may_prefetch else runs[max(0, len(runs) - max(0, slots.held - slots.limit)) :]
+        surplus = [] if slots.may_prefetch else runs[max(0, len(runs) - max(0, slots.busy - slots.limit)) :]
         for run in surplus:
             self._deliver(run, Interrupted())
         kept = runs[: len(runs) - len(surplus)]

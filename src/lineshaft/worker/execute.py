@@ -57,7 +57,7 @@ def _execute(run: Run, runtime: Runtime) -> Outcome:
         result = _result(run, _call(run, runtime, args, kwargs))
         return _completed(run, result)
     except BaseException as error:  # noqa: BLE001 - whatever a job raises becomes its outcome
-        return _rolled_back(run, error)
+        return rolled_back(run, error)
 
 
 async def aexecute(run: Run, runtime: Runtime) -> Outcome:
@@ -90,10 +90,11 @@ def _result(run: Run, value: Any) -> str | None:
 
 
 def _completed(run: Run, result: str | None) -> Outcome:
-    held, run.held_transaction = run.held_transaction, None
+    held = run.held_transaction
     if not isinstance(held, HeldTransaction):
         return Done(result)
     held.complete(run, result)
+    run.held_transaction = None  # only now: a stop can arrive on any line, and must find what to roll back
     return Settled()
 
 
@@ -106,17 +107,19 @@ async def _acompleted(run: Run, result: str | None) -> Outcome:
     return Settled()
 
 
-def _rolled_back(run: Run, error: BaseException) -> Outcome:
-    held, run.held_transaction = run.held_transaction, None
+def rolled_back(run: Run, error: BaseException) -> Outcome:
+    """Roll back what the job's transaction has not committed and return what the error means."""
+    held = run.held_transaction
     if isinstance(held, HeldTransaction):
         held.roll_back(error)
+    run.held_transaction = None
     return failed(run, error)
 
 
 async def _arolled_back(run: Run, error: BaseException) -> Outcome:
     if isinstance(run.held_transaction, AsyncHeldTransaction):
         await run.held_transaction.aroll_back()
-    return _rolled_back(run, error)
+    return rolled_back(run, error)
 
 
 class _RefusedError(Exception):

@@ -58,17 +58,19 @@ class Main:
             return "draining"
         return "ready" if worker.loop.is_connected else "away"
 
-    def run(self, worker: Worker, on_start: Callable[[], None], on_stop: Callable[[], None]) -> int:
-        """Run the worker until it has stopped, and return the exit code: 0, or `RECYCLE`.
+    def start(self, make: Callable[[], Worker]) -> Worker:
+        """Make and start a worker.
 
-        Raises what `Worker.start` raises, and `StopRequested` when a signal comes before it has started.
+        Raises what these raise, and `StopRequested` when a signal comes before it has started.
         """
         sys.setswitchinterval(_SWITCH_INTERVAL)
-        _start(worker)
-        self._worker = worker
+        self._worker = _started(make)
         self._inbox.open()
+        return self._worker
+
+    def run(self, worker: Worker, on_stop: Callable[[], None]) -> int:
+        """Wait until the started worker has stopped, and return the exit code: 0, or `RECYCLE`."""
         threading.Thread(target=self._await_end, args=(worker,), name="lineshaft-end", daemon=True).start()
-        on_start()
         while (event := self._inbox.get()) != "ended":
             if not self._is_stopping:
                 on_stop()
@@ -89,19 +91,20 @@ class Main:
             threading.Thread(target=worker.stop, args=(self._grace,), name="lineshaft-stop", daemon=True).start()
 
 
-def _start(worker: Worker) -> None:
-    """Start the worker; one that starts itself anew waits for a store that is away, as long as it takes."""
+def _started(make: Callable[[], Worker]) -> Worker:
+    """Return a started worker; one that starts itself anew waits for a store that is away, as long as it takes."""
     was_restarted = os.environ.pop(RESTARTED, None) is not None
     wait = 1.0
     while True:
         try:
+            worker = make()
             worker.start()
         except StoreUnavailableError as error:
             if not was_restarted:
                 raise
             _log.warning("the store does not answer; trying again in %g s: %s", wait, error)
         else:
-            return
+            return worker
         threading.Event().wait(wait * random.uniform(0.5, 1))  # noqa: S311 - spreads workers, guards nothing
         wait = min(wait * 2, _LONGEST_WAIT)
 

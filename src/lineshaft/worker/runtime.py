@@ -11,7 +11,7 @@ from lineshaft.config import Retention, Settings
 from lineshaft.engines.base import Engine
 from lineshaft.events import Subscribers
 from lineshaft.feature import Feature
-from lineshaft.task import TaskRegistrar
+from lineshaft.registry import TaskRegistrar
 
 Middleware = Callable[[Any, Callable[[], Any]], Any]
 Lifespan = Callable[[], Any]

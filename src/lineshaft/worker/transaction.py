@@ -35,6 +35,7 @@ class HeldTransaction:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="lineshaft-transaction")
         self._block: AbstractContextManager[Tx] = engine.transaction()
         self._timer: threading.Timer | None = None
+        self._is_over = False
         self.is_too_long = False
 
     def begin(self) -> Tx:
@@ -51,8 +52,12 @@ class HeldTransaction:
         self._thread.submit(self._complete, run, result).result()
 
     def roll_back(self, error: BaseException) -> None:
-        """Undo everything."""
-        self._thread.submit(self._leave, error).result()
+        """Undo everything that is not committed."""
+        try:
+            leaving = self._thread.submit(self._leave, error)
+        except RuntimeError:  # shut down: the completion that a stop interrupted has ended the transaction
+            return
+        leaving.result()
 
     def _complete(self, run: Run, result: str | None) -> None:
         try:
@@ -69,6 +74,9 @@ class HeldTransaction:
         write_completion(self.tx, run, result, self._retention, self._engine.clock.now())
 
     def _leave(self, error: BaseException | None) -> None:
+        if self._is_over:
+            return
+        self._is_over = True
         if self._timer is not None:
             self._timer.cancel()
         try:
@@ -172,8 +180,8 @@ class JobTransactions:
         try:
             yield tx.connection  # type: ignore[attr-defined]
         except BaseException as error:
-            run.held_transaction = None
             held.roll_back(error)
+            run.held_transaction = None
             raise
         finally:
             joined.reset(token)

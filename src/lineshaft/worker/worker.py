@@ -139,8 +139,8 @@ class Worker:
             return
         self._stopped.set()
         seconds = self.runtime.settings.grace / SECOND if grace is None else grace
-        self._say_draining()
         self.loop.drain()
+        self._say_draining()
         self.dispatcher.withdraw()
         try:
             if not self.loop.wait_out_grace(seconds):
@@ -293,7 +293,8 @@ class Worker:
 
     def _note_hung(self, run: Run) -> None:
         self._hung = [one for one in (*self._hung, run) if not one.is_ended]
-        self.loop.ring()
+        self.claimer.queues[run.queue].hung.append(run)
+        self.loop.look([run.queue])
         if len(self._hung) >= self.runtime.settings.max_hung and not self.is_stopping:
             _log.error("%d jobs ignore being stopped: this worker ends, to be started anew", len(self._hung))
             self.is_hung = True

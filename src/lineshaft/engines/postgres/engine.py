@@ -5,7 +5,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from typing import Any, Final, LiteralString, cast
+from typing import Any, Final, cast
 
 import psycopg
 from psycopg import conninfo
@@ -156,7 +156,7 @@ class PostgresEngine(Engine):
             )
             on_error.callback(connection.close)
             for setting in _SESSION:
-                connection.execute(cast(LiteralString, setting), prepare=False)
+                connection.execute(setting, prepare=False)
             self._follow_server_clock(connection)
             on_error.pop_all()
         return connection

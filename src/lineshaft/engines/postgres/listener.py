@@ -22,7 +22,7 @@ class PostgresListener(Listener):
         with mapped_errors():
             connection.execute(sql.SQL("listen {}").format(sql.Identifier(channel)), prepare=False)
         self._waker, self._wakee = socket.socketpair()
-        self._wakee.setblocking(False)  # noqa: FBT003 - the socket API
+        self._wakee.setblocking(False)
         self._selector = selectors.DefaultSelector()
         self._selector.register(connection.fileno(), selectors.EVENT_READ)
         self._selector.register(self._wakee, selectors.EVENT_READ)

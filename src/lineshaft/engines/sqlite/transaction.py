@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import msgspec
@@ -29,7 +29,7 @@ class SqliteTx:
         sql = statement.sqlite
         bound = {k: _encode(v).decode() if isinstance(v, list | tuple) else v for k, v in params.items()}
         if rows is not None:
-            bound["rows"] = _encode(rows).decode()
+            bound["rows"] = _encode([[row[key] for key in sql.columns] for row in rows]).decode()
         found: list[Row] = []
         with mapped_errors():
             for part in sql.parts:

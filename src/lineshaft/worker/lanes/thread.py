@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 
 from lineshaft.outcomes import Cancelled, Cause, Outcome
-from lineshaft.worker.execute import stopped
+from lineshaft.worker.execute import rolled_back
 from lineshaft.worker.lanes.base import Deliver, Lane
 from lineshaft.worker.run import Run
 
@@ -120,18 +120,27 @@ class ThreadLane(Lane):
         return True
 
     def _run(self, slot: _Slot, run: Run) -> None:
-        slot.run = run
-        run.start()
         slot.thread.lineshaft_run = run  # type: ignore[attr-defined]
-        try:
-            outcome = self._execute(run)
-        except Cancelled as error:  # it arrived between the job's last line and ours
-            outcome = stopped(run, error)
-        if not _take(run.stop_permit):
-            _swallow_late_stop(run)
+        outcome = self._outcome(slot, run)
         slot.run = None
         slot.thread.lineshaft_run = None  # type: ignore[attr-defined]
         self._deliver(run, outcome)
+
+    def _outcome(self, slot: _Slot, run: Run) -> Outcome:
+        """Run a job; once this has returned, no stop meant for it can arrive in this thread any more."""
+        outcome: Outcome | None = None
+        while True:
+            try:
+                if outcome is None:
+                    slot.run = run  # from here on a stop can arrive, on any line
+                    run.start()
+                    outcome = self._execute(run)
+                if not _take(run.stop_permit):
+                    _swallow_late_stop(run)
+            except Cancelled as error:  # it arrived before the job's first line or after its last
+                outcome = outcome or rolled_back(run, error)
+            else:
+                return outcome
 
 
 class _Slot:
@@ -154,16 +163,10 @@ def _take(permit: list[bool]) -> bool:
 
 
 def _swallow_late_stop(run: Run) -> None:
-    """Wait until the stop that is under way has arrived, or clear it, so that it cannot hit the next job."""
-    while True:
-        try:
-            while not run.stop_sent:
-                time.sleep(0)
-            _clear_pending(threading.get_ident())
-        except Cancelled:
-            continue
-        else:
-            return
+    """Wait until the stop that is under way was sent, and clear it, so that it cannot hit the next job."""
+    while not run.stop_sent:
+        time.sleep(0)
+    _clear_pending(threading.get_ident())
 
 
 def _raise_in(thread: threading.Thread, error: type[BaseException]) -> None:

@@ -1,0 +1,179 @@
+"""Registering functions as tasks: the decorator, the names, and what is refused."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final, Literal, ParamSpec, Protocol, TypeVar, overload
+
+from lineshaft.clock import Duration
+from lineshaft.errors import TaskError, UnknownTaskError
+from lineshaft.options import UNSET, Lane, Options, PriorityName, Unique
+from lineshaft.retry import Retry
+from lineshaft.task import Task, is_nameless
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class TaskRegistrar:
+    """What an app and a `Tasks` collection share: the `task` decorator and the tasks by name."""
+
+    _prefix = ""
+
+    def __init__(self) -> None:
+        self._tasks: dict[str, Task[Any, Any, Any]] = {}
+
+    def __iter__(self) -> Iterator[Task[Any, Any, Any]]:
+        """Iterate over the tasks in the order of their definition."""
+        return iter(list(self._tasks.values()))
+
+    def find(self, name: str) -> Task[Any, Any, Any]:
+        """Return the task of this name; raises `UnknownTaskError` when there is none."""
+        try:
+            return self._tasks[name]
+        except KeyError:
+            known = ", ".join(sorted(self._tasks)) or "none"
+            msg = f"no task is named {name!r} here; known are: {known}"
+            raise UnknownTaskError(msg) from None
+
+    @overload
+    def task(self, func: Callable[P, Coroutine[Any, Any, R]], /) -> Task[P, Coroutine[Any, Any, R], R]: ...
+    @overload
+    def task(self, func: Callable[P, R], /) -> Task[P, R, R]: ...
+    @overload
+    def task(
+        self,
+        *,
+        name: str = ...,
+        queue: str = ...,
+        priority: int | PriorityName = ...,
+        retry: Retry | None = ...,
+        timeout: Duration | None = ...,
+        delay: Duration | None = ...,
+        run_at: datetime | None = ...,
+        deadline: Duration | datetime | None = ...,
+        unique: Unique | None = ...,
+        tags: Sequence[str] = ...,
+        meta: Mapping[str, Any] | None = ...,
+        tenant: str | None = ...,
+        runs_in: Lane | None = ...,
+        keep_result: Duration | Literal[False] | None = ...,
+    ) -> TaskDecorator: ...
+    def task(self, func: Any = None, **options: Any) -> Any:
+        """Register a function as a task, bare or with options.
+
+        Raises `TaskError` for what cannot be a task, `ConfigError` for a wrong option, `TypeError` for an unknown one.
+        """
+        name = options.pop("name", UNSET)
+        unknown = sorted(options.keys() - _TASK_OPTIONS)
+        if unknown:
+            msg = f"task() got an unexpected option {unknown[0]!r}; it takes name, {', '.join(sorted(_TASK_OPTIONS))}"
+            raise TypeError(msg)
+        checked = Options().but(**options)
+
+        def register(target: Any) -> Any:
+            return self._add(make_task(target, self._prefix, name, checked))
+
+        return register if func is None else register(func)
+
+    def _add(self, task: Task[Any, Any, Any]) -> Task[Any, Any, Any]:
+        known = self._tasks.get(task.name)
+        if known is not None and not _is_same_function(known.func, task.func):
+            msg = (
+                f"two functions are named {task.name!r}: {_where(known.func)} and {_where(task.func)}; "
+                "give one of them another name="
+            )
+            raise TaskError(msg)
+        self._tasks[task.name] = task
+        return task
+
+
+class TaskDecorator(Protocol):
+    """What `task(...)` with options returns."""
+
+    @overload
+    def __call__(self, func: Callable[P, Coroutine[Any, Any, R]], /) -> Task[P, Coroutine[Any, Any, R], R]: ...
+    @overload
+    def __call__(self, func: Callable[P, R], /) -> Task[P, R, R]: ...
+
+
+class Tasks(TaskRegistrar):
+    """Collects tasks without an app; `app.include(tasks)` brings them in.
+
+    `prefix` stands before the names of its tasks.
+    """
+
+    def __init__(self, prefix: str = "") -> None:
+        super().__init__()
+        self._prefix = prefix
+
+
+_TASK_OPTIONS: Final = frozenset(Options.__dataclass_fields__) - {"connection", "deadline_in"}
+
+
+def make_task(target: Any, prefix: str, name: str, options: Options) -> Task[Any, Any, Any]:
+    """Return a task for a function, or say why it cannot be one."""
+    func = target.__func__ if isinstance(target, staticmethod) else target
+    _refuse(func)
+    if name is UNSET:
+        if is_nameless(func):
+            msg = f"{func!r} has no name of its own; give the task one with name="
+            raise TaskError(msg)
+        name = prefix + f"{module_name(func)}.{func.__qualname__}"
+    elif not isinstance(name, str) or not name or any(character.isspace() for character in name):
+        msg = f"name={name!r} of a task must be a text without white space"
+        raise TaskError(msg)
+    else:
+        name = prefix + name
+    return Task(func, name, options)
+
+
+def module_name(func: Any) -> str:
+    """Return the module by which workers find a function; a script's is its file's stem, or what `-m` named."""
+    module: str = func.__module__
+    if module != "__main__":
+        return module
+    main = sys.modules["__main__"]
+    spec = getattr(main, "__spec__", None)
+    if spec is not None and spec.name:
+        return str(spec.name).removesuffix(".__main__")
+    file = getattr(main, "__file__", None)
+    return Path(file).stem if file else module
+
+
+def _refuse(func: Any) -> None:
+    reason = None
+    if inspect.isclass(func):
+        reason = "a class cannot be a task; register a function that makes one"
+    elif isinstance(func, classmethod) or inspect.ismethod(func) or _looks_like_method(func):
+        reason = "a method cannot be a task, workers have no object to call it on; use a function or a staticmethod"
+    elif inspect.isgeneratorfunction(func) or inspect.isasyncgenfunction(func):
+        reason = "a generator cannot be a task; return its values, or enqueue a job for each"
+    elif not callable(func):
+        reason = "only functions can be tasks"
+    if reason:
+        msg = f"{getattr(func, '__qualname__', repr(func))}: {reason}"
+        raise TaskError(msg)
+
+
+def _looks_like_method(func: Any) -> bool:
+    outer = getattr(func, "__qualname__", "").rpartition(".")[0]
+    if not outer or outer.endswith("<locals>"):
+        return False
+    return next(iter(inspect.signature(func).parameters), None) in ("self", "cls")
+
+
+def _is_same_function(one: Any, other: Any) -> bool:
+    """Tell whether two functions are one definition, read twice: by a reload, a notebook, or as `__main__`."""
+    return (module_name(one), getattr(one, "__qualname__", one)) == (
+        module_name(other),
+        getattr(other, "__qualname__", other),
+    ) and not is_nameless(one)
+
+
+def _where(func: Any) -> str:
+    return f"{getattr(func, '__module__', '?')}.{getattr(func, '__qualname__', repr(func))}"

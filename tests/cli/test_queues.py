@@ -1,0 +1,116 @@
+"""`queues`, `workers` and `migrate`."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+
+from lineshaft.transitions import State
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from lineshaft import Lineshaft
+    from tests.cli.conftest import Ran
+    from tests.plugins.engines import MakeJob
+
+
+def test_list_queues(call: Callable[..., Ran], store: Lineshaft, address: str, make_job: MakeJob) -> None:
+    """Queues are listed with what they hold and how they are set."""
+    make_job(State.RUNNING, queue="pdf")
+    make_job(queue="pdf")
+    store.queues.pause("mail")
+    store.queues.update("pdf", max_depth=9)
+    assert call("queues", "list", "--store", address).out.splitlines() == [
+        "name  state   queued  running  scheduled  retrying  max depth",
+        "mail  paused       0        0          0         0",
+        "pdf   open         1        1          0         0          9",
+    ]
+    [mail, pdf] = call("queues", "list", "--json", "--store", address).json
+    assert mail["paused"]
+    assert mail["paused_at"].endswith("Z")
+    assert pdf == {
+        "name": "pdf", "paused": False, "paused_at": None, "depth": 1, "max_depth": 9,
+        "counts": {"queued": 1, "running": 1},
+    }  # fmt: skip
+
+
+def test_pause_and_resume(call: Callable[..., Ran], store: Lineshaft, address: str) -> None:
+    """Several queues are paused and resumed in one command; `--json` shows them as a listing does."""
+    assert (
+        call("queues", "pause", "pdf", "mail", "--store", address).out == "queue pdf is paused\nqueue mail is paused\n"
+    )
+    assert [queue.paused for queue in store.queues.list()] == [True, True]
+    [pdf] = call("queues", "resume", "pdf", "--json", "--store", address).json
+    assert (pdf["name"], pdf["paused"]) == ("pdf", False)
+    assert store.queues.get("mail").paused
+
+
+def test_limit(call: Callable[..., Ran], store: Lineshaft, address: str) -> None:
+    """`--max-depth` sets the limit, `none` takes it away, anything else is refused."""
+    shown = call("queues", "limit", "pdf", "--max-depth", "5", "--store", address).out
+    assert shown == "queue pdf holds at most 5 waiting jobs\n"
+    assert store.queues.get("pdf").max_depth == 5
+    assert call("queues", "limit", "pdf", "--max-depth", "none", "--store", address).code == 0
+    assert store.queues.get("pdf").max_depth is None
+    for wrong in ("0", "many", "-1"):
+        assert call("queues", "limit", "pdf", "--max-depth", wrong, "--store", address).code == 2
+
+
+def test_purge(call: Callable[..., Ran], store: Lineshaft, address: str, make_job: MakeJob) -> None:
+    """Purging deletes what waits in the queue, needs `--yes` without a terminal, and leaves other queues alone."""
+    make_job(queue="pdf")
+    make_job(queue="mail")
+    ran = call("queues", "purge", "pdf", "--store", address)
+    assert ran.code == 2
+    assert "Delete 1 waiting job of queue pdf? Add --yes to do it" in ran.complaint
+    assert call("queues", "purge", "pdf", "--yes", "--store", address).out == "deleted 1 job\n"
+    assert [job.queue for job in store.jobs.list()] == ["mail"]
+    assert call("queues", "purge", "pdf", "--json", "--store", address).json == {"deleted": 0}
+
+
+def test_a_wrong_queue_name(call: Callable[..., Ran], address: str) -> None:
+    """A name that no queue can have is wrong use."""
+    ran = call("queues", "pause", "a,b", "--store", address)
+    assert ran.code == 2
+    assert "queue='a,b' must be a name" in ran.complaint
+
+
+def test_list_workers(call: Callable[..., Ran], store: Lineshaft, address: str) -> None:
+    """A running worker is listed with its process and its queues."""
+    assert call("workers", "list", "--store", address).err == "no workers\n"
+    with store.worker("pdf:4"):
+        [worker] = call("workers", "list", "--json", "--store", address).json
+        text = call("workers", "list", "--store", address).out
+    assert set(worker) == {
+        "id", "host", "pid", "version", "queues", "tasks", "state", "running", "started_at", "heartbeat_at",
+    }  # fmt: skip
+    assert (worker["pid"], worker["queues"], worker["state"]) == (os.getpid(), {"pdf": 4}, "running")
+    assert "pdf:4" in text.splitlines()[1]
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def empty_address(request: pytest.FixtureRequest) -> str:
+    """A store without a schema."""
+    if request.param == "sqlite":
+        return "sqlite:///new.db"
+    url: str = request.getfixturevalue("postgres_url")
+    return url
+
+
+def test_migrate(call: Callable[..., Ran], empty_address: str) -> None:
+    """`migrate` makes the schema; `--check` only tells, by its exit code too, and creates nothing."""
+    for _ in range(2):
+        check = call("migrate", "--check", "--json", "--store", empty_address)
+        assert check.code == 1
+        assert (check.json["schema"], check.json["pending"][0]["number"]) == (0, 1)
+    assert call("migrate", "--check", "--store", empty_address).out.startswith("pending  0001  ")
+    applied = call("migrate", "--json", "--store", empty_address)
+    assert applied.code == 0
+    assert applied.json["applied"] == check.json["pending"]
+    again = call("migrate", "--check", "--store", empty_address)
+    assert again.code == 0
+    assert again.out.endswith(f"has the newest schema, {applied.json['schema']}\n")
+    assert call("migrate", "--store", empty_address).code == 0

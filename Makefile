@@ -36,6 +36,9 @@ format: $(READY) ## Format the code and apply the safe fixes
 bench: $(READY) ## Measure this machine on SQLite and on a temporary PostgreSQL
 	@$(BIN)/python -m benchmarks.run $(BENCH_ARGS)
 
+states: $(READY) ## Write docs/states.md from the table of moves
+	@$(BIN)/python tools/states.py > docs/states.md
+
 lock: $(READY) ## Take the newest versions of every dependency into uv.lock
 	$(BIN)/uv lock --upgrade --system-certs --default-index https://pypi.org/simple
 
@@ -49,4 +52,4 @@ $(READY): pyproject.toml uv.lock tools/setup.sh
 	@sh tools/setup.sh
 	@touch $@
 
-.PHONY: help demo test lint format bench lock clean
+.PHONY: help demo test lint format bench states lock clean

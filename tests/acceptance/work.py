@@ -10,6 +10,7 @@ import json
 import os
 import sys
 import threading
+import time
 from collections import defaultdict
 from collections.abc import Iterator
 
@@ -39,6 +40,21 @@ def hold(name: str, gate: str = "never") -> str:
         gates[gate].wait()
     say("end", name, current_job().attempt)
     return name
+
+
+@app.task
+def report_pid(gate: str) -> int:
+    say("start", gate, current_job().attempt)
+    if MODE == "hold":
+        gates[gate].wait()
+    say("end", gate, current_job().attempt)
+    return os.getpid()
+
+
+@app.task
+def when(asked_at: float) -> float:
+    """Return how many seconds after it was asked for it runs, by the clock that processes share."""
+    return time.monotonic() - asked_at
 
 
 @app.task

@@ -113,11 +113,11 @@ def test_retry_takes_other_states_when_told(
     assert states(store) == [State.QUEUED]
 
 
-@pytest.mark.parametrize("answer, code, left", [("n\n", 1, 1), ("y\n", 0, 0), ("\x03", 130, 1)])
+@pytest.mark.parametrize("answer, code, left", [("n\n", 1, 1), ("y\n", 0, 0), ("\x04", 130, 1)])
 def test_a_terminal_is_asked(
     terminal: Callable[..., Ran], store: Lineshaft, address: str, make_job: MakeJob, answer: str, code: int, left: int
 ) -> None:
-    """On a terminal the question says how many jobs are meant, and only yes is taken for it."""
+    """On a terminal the question says how many jobs are meant, and only yes is a yes."""
     make_job(State.DEAD)
     ran = terminal("jobs", "delete", "--state", "dead", "--store", address, answer=answer)
     assert ran.code == code

@@ -42,7 +42,7 @@ def test_a_narrow_terminal_shows_whole_ids(terminal: Callable[..., Ran], address
     made = make_job(State.DEAD, name="a.very.long.module.with.a.long.function_name").id
     shown = terminal("jobs", "list", "--store", address).out
     head, line = COLOUR.sub("", shown).splitlines()
-    assert head.split() == ["id", "state", "task", "created"]
+    assert head.split() == ["id", "state", "task", "queue", "created"]
     assert line.startswith(made)
     assert "…" in line
     assert len(line) <= 80

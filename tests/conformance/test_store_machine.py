@@ -7,14 +7,21 @@ from typing import TYPE_CHECKING
 
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
 from lineshaft.engines.base import Sql, Statement
 from lineshaft.store import control, inspect
 from lineshaft.store.claim import claim_jobs, expire_overdue, promote_due
 from lineshaft.store.finish import write_transitions
 from lineshaft.store.migrate import migrate
-from lineshaft.transitions import MOVES, Close, Complete, PutBack, Reason, Stage, State, state_of
+from lineshaft.transitions import FINAL, MOVES, UNFINISHED, Close, Complete, PutBack, Reason, Stage, State, state_of
 from tests.plugins.engines import ERROR, KEPT_UNTIL, NOW, new_row, open_engine, store_rows
 
 if TYPE_CHECKING:
@@ -31,8 +38,22 @@ EMPTY = Statement(
 LEGAL = {(a, b) for sources, targets, _ in MOVES.values() for a in sources for b in targets}
 # A job that was put back after a cancel request is asked to stop from its next claim's first moment on.
 CLAIM_OF_ASKED = (State.QUEUED, State.CANCELLING)
+# Rank, delay, and time until the deadline of a new job, in microseconds.
+NEW = st.tuples(st.integers(-2, 2), st.sampled_from([-1, 0, 0, 2]), st.sampled_from([None, None, 1, 4]))
 HELD = {State.RUNNING, State.CANCELLING}
 WAITING = {State.QUEUED, State.SCHEDULED, State.RETRYING}
+
+ENDINGS: dict[str, Callable[[Held, int], Transition]] = {
+    "complete": lambda held, _: Complete(held, "1"),
+    "die": lambda held, _: Close(held, Stage.DEAD, Reason.ERROR, ERROR),
+    "cancel": lambda held, _: Close(held, Stage.CANCELLED, None, None),
+    "retry": lambda held, now: PutBack(held, Stage.RETRYING, now + 2, ERROR),
+    "retry at once": lambda held, now: PutBack(held, Stage.READY, now, ERROR),
+    "snooze": lambda held, now: PutBack(held, Stage.SCHEDULED, now + 1, gives_attempt_back=True),
+    "release": lambda held, _: PutBack(held, Stage.READY, None, gives_attempt_back=True),
+    "lose": lambda held, now: PutBack(held, Stage.RETRYING, now + 1, ERROR, gives_attempt_back=True, losses=1),
+}
+ENDING = st.sampled_from(sorted(ENDINGS))
 
 
 @dataclass
@@ -60,6 +81,10 @@ class StoreMachine(RuleBasedStateMachine):
         self.written: list[Transition] = []
         engine.write(lambda tx: tx.run(EMPTY, {}))
 
+    def has(self, *states: State) -> bool:
+        """Tell whether any job is in one of these states."""
+        return any(job.state in states for job in self.jobs.values())
+
     def pick(self, data: st.DataObject, *states: State) -> Model | None:
         """Draw one of the jobs in these states (none: any), None where there is none."""
         found = [job for job in self.jobs.values() if not states or job.state in states]
@@ -71,13 +96,16 @@ class StoreMachine(RuleBasedStateMachine):
         assert pair in LEGAL or (pair == CLAIM_OF_ASKED and job.is_asked), f"no move leads from {pair[0]} to {pair[1]}"
         job.state = state
 
-    @rule(
-        rank=st.integers(-2, 2),
-        delay=st.integers(-1, 3),
-        deadline=st.none() | st.integers(1, 4),
-    )
-    def enqueue(self, rank: int, delay: int, deadline: int | None) -> None:
+    @initialize(jobs=st.lists(NEW, min_size=2, max_size=4))
+    def begin(self, jobs: list[tuple[int, int, int | None]]) -> None:
+        """Start with a few jobs."""
+        for one in jobs:
+            self.enqueue(one)
+
+    @rule(job=NEW)
+    def enqueue(self, job: tuple[int, int, int | None]) -> None:
         """Store a job, now or for later."""
+        rank, delay, deadline = job
         state = State.SCHEDULED if delay > 0 else State.QUEUED
         stage = Stage.SCHEDULED if delay > 0 else Stage.READY
         until = None if deadline is None else self.now + deadline
@@ -86,6 +114,7 @@ class StoreMachine(RuleBasedStateMachine):
         assert (None, state) in LEGAL
         self.jobs[row["id"]] = Model(row["id"], state, rank, self.now + delay, until)
 
+    @precondition(lambda self: self.has(*State))
     @rule(data=st.data())
     def resend(self, data: st.DataObject) -> None:
         """Send a job again that was stored before, whatever became of it."""
@@ -101,6 +130,7 @@ class StoreMachine(RuleBasedStateMachine):
         for job in due:
             self.move(job, State.QUEUED)
 
+    @precondition(lambda self: self.has(State.QUEUED))
     @rule(limit=st.integers(1, 3), worker=st.integers(1, 2))
     def claim(self, limit: int, worker: int) -> None:
         """Take jobs; they come in order and numbered."""
@@ -117,14 +147,25 @@ class StoreMachine(RuleBasedStateMachine):
             assert (one.held.attempt, one.held.attempts_before) == (job.attempt, job.attempts_before)
             job.held = one.held
 
-    @rule(data=st.data())
-    def finish(self, data: st.DataObject) -> None:
+    @precondition(lambda self: self.has(*HELD))
+    @rule(data=st.data(), name=ENDING)
+    def finish(self, data: st.DataObject, name: str) -> None:
         """End one of the running jobs, one way or another."""
-        job = self.pick(data, *HELD)
-        if job is None or job.held is None:
-            return
-        name = data.draw(st.sampled_from(sorted(ENDINGS)), label="ending")
-        if name == "cancel" and not job.is_asked:
+        if job := self.pick(data, *HELD):
+            self.end(job, name)
+
+    @precondition(lambda self: self.has(State.QUEUED))
+    @rule(data=st.data(), names=st.lists(ENDING, min_size=1, max_size=4))
+    def work(self, data: st.DataObject, names: list[str]) -> None:
+        """Claim and finish as a worker does, as long as there is something to do."""
+        for name in names:
+            if self.has(State.QUEUED):
+                self.claim(limit=1, worker=1)
+            self.finish(data, name)
+
+    def end(self, job: Model, name: str) -> None:
+        """Write an ending of a held job; only one that was asked to stop ends as cancelled."""
+        if job.held is None or (name == "cancel" and not job.is_asked):
             return
         one = ENDINGS[name](job.held, self.now)
         assert self.write(one) == [one]
@@ -155,6 +196,7 @@ class StoreMachine(RuleBasedStateMachine):
         """Send a finish whose answer was lost; the invariant sees that nothing changed."""
         self.write(data.draw(st.sampled_from(self.written), label="transition"))
 
+    @precondition(lambda self: self.has(*HELD))
     @rule(data=st.data(), is_stale=st.booleans(), name=st.sampled_from(["complete", "die", "release"]))
     def finish_without_a_lease(self, data: st.DataObject, name: str, *, is_stale: bool) -> None:
         """Try to finish on a stale claim or as another worker."""
@@ -163,6 +205,7 @@ class StoreMachine(RuleBasedStateMachine):
             held = job.held._replace(claim=job.held.claim - 1) if is_stale else job.held._replace(worker=3)
             assert self.write(ENDINGS[name](held, self.now)) == []
 
+    @precondition(lambda self: self.has(*UNFINISHED))
     @rule(data=st.data())
     def cancel(self, data: st.DataObject) -> None:
         """Cancel any job."""
@@ -180,6 +223,7 @@ class StoreMachine(RuleBasedStateMachine):
         else:
             assert found == (set(), set())
 
+    @precondition(lambda self: self.has(*FINAL))
     @rule(data=st.data())
     def revive(self, data: st.DataObject) -> None:
         """Have any job tried again."""
@@ -193,6 +237,7 @@ class StoreMachine(RuleBasedStateMachine):
                 job, run_at=self.now, attempts_before=job.attempt, deadline=None, is_asked=False
             )
 
+    @precondition(lambda self: self.has(*UNFINISHED))
     @rule(data=st.data(), delay=st.integers(-1, 3))
     def reschedule(self, data: st.DataObject, delay: int) -> None:
         """Give any job another time."""
@@ -204,6 +249,7 @@ class StoreMachine(RuleBasedStateMachine):
         if is_allowed:
             job.state, job.run_at = (State.SCHEDULED if delay > 0 else State.QUEUED), at
 
+    @precondition(lambda self: self.has(*State))
     @rule(data=st.data())
     def delete(self, data: st.DataObject) -> None:
         """Delete any job."""
@@ -240,18 +286,6 @@ class StoreMachine(RuleBasedStateMachine):
             assert (stored, row.run_at, row.attempt) == (job.state, job.run_at, job.attempt)
 
 
-ENDINGS: dict[str, Callable[[Held, int], Transition]] = {
-    "complete": lambda held, _: Complete(held, "1"),
-    "die": lambda held, _: Close(held, Stage.DEAD, Reason.ERROR, ERROR),
-    "cancel": lambda held, _: Close(held, Stage.CANCELLED, None, None),
-    "retry": lambda held, now: PutBack(held, Stage.RETRYING, now + 2, ERROR),
-    "retry at once": lambda held, now: PutBack(held, Stage.READY, now, ERROR),
-    "snooze": lambda held, now: PutBack(held, Stage.SCHEDULED, now + 1, gives_attempt_back=True),
-    "release": lambda held, _: PutBack(held, Stage.READY, None, gives_attempt_back=True),
-    "lose": lambda held, now: PutBack(held, Stage.RETRYING, now + 1, ERROR, gives_attempt_back=True, losses=1),
-}
-
-
 def drive(engine: Engine, examples: int, steps: int) -> None:
     class OnEngine(StoreMachine):
         def __init__(self) -> None:
@@ -265,7 +299,7 @@ def test_any_order_of_operations_on_sqlite() -> None:
     """On SQLite in memory, whatever is done in whatever order, each job is in the one state that the moves lead to."""
     engine = open_engine("memory://")
     migrate(engine)
-    drive(engine, examples=120, steps=40)
+    drive(engine, examples=100, steps=50)
     engine.close()
 
 

@@ -28,7 +28,8 @@ from lineshaft.errors import ConfigError
     [
         (0, 0), (90, 90 * SECOND), (0.5, 500_000), (1e-6, 1), ("250ms", 250_000), ("90s", 90 * SECOND),
         ("10m", 10 * MINUTE), ("2h30m", 2 * HOUR + 30 * MINUTE), ("7d", 7 * DAY), ("2w", 14 * DAY),
-        ("1.5h", 90 * MINUTE), (" 5s ", 5 * SECOND), (timedelta(days=1, microseconds=3), DAY + 3), ("36525d", 36_525 * DAY),
+        ("1.5h", 90 * MINUTE), (" 5s ", 5 * SECOND),
+        (timedelta(days=1, microseconds=3), DAY + 3), ("36525d", 36_525 * DAY),
     ],
 )  # fmt: skip
 def test_durations(duration: float | str | timedelta, micros: int) -> None:

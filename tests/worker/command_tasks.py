@@ -56,6 +56,7 @@ def whoami() -> int:
 
 @app.task(name="hold")
 def hold(gate: str) -> int:
+    Path(f"{gate}.{current_job().id}").touch()
     wait_for(gate)
     return os.getpid()
 

@@ -10,9 +10,12 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pytest
+
+from lineshaft import Job
+from tests.plugins.apps import eventually
 
 LIMIT: Final = 30.0
 _ROOT: Final = Path(__file__).parents[2]
@@ -111,6 +114,12 @@ def start_command(tmp_path: Path) -> Iterator[StartCommand]:
 def sqlite_url(tmp_path: Path) -> str:
     """The address of a new SQLite store."""
     return f"sqlite:///{tmp_path / 'jobs.db'}"
+
+
+def await_start(gate: Path, *jobs: Job[Any]) -> None:
+    """Wait until the code of these jobs, named `hold`, has begun: one that is only claimed is put back at a stop."""
+    for job in jobs:
+        eventually(Path(f"{gate}.{job.id}").exists)
 
 
 def is_alive(pid: int) -> bool:

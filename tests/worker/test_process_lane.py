@@ -381,7 +381,7 @@ def test_where_a_job_is(lane: Harness, fifo: Callable[[str], Path], tmp_path: Pa
     run = make_run(task, str(begun), str(tmp_path / "seen"))
     lane.lane.submit([run])
     begun.read_text()
-    assert task.__name__ in lane.lane.stack_of(run)
+    assert f"in {task.__name__}" in lane.lane.stack_of(run)
     lane.lane.stop(run, "cancel")
     lane.outcome()
     assert lane.lane.stack_of(run) == ""

@@ -14,7 +14,7 @@ import pytest
 
 from lineshaft import Lineshaft
 from tests.plugins.apps import eventually
-from tests.worker.conftest import StartCommand, is_alive
+from tests.worker.conftest import StartCommand, await_start, is_alive
 
 MakeApp = Callable[..., Lineshaft]
 Gate = Path
@@ -28,12 +28,6 @@ def gate(tmp_path: Path) -> Gate:
     return tmp_path / "gate"
 
 
-def is_running(app: Lineshaft, job_id: str | None) -> bool:
-    """Tell whether a job runs."""
-    assert job_id
-    return app.jobs.get(job_id).state == "running"
-
-
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_running_jobs_finish_within_the_grace(
     start_command: StartCommand, durable_url: str, make_app: MakeApp, gate: Gate, number: signal.Signals
@@ -42,7 +36,7 @@ def test_running_jobs_finish_within_the_grace(
     app = make_app(durable_url)
     command = start_command(durable_url, "--queues", "default:1")
     running = app.enqueue("hold", str(gate))
-    eventually(lambda: is_running(app, running.id))
+    await_start(gate, running)
     command.send(number)
     command.line("stopping: running jobs have 25 s to finish; a second signal stops at once")
     eventually(lambda: app.workers.list()[0].state == "draining")
@@ -60,11 +54,10 @@ def test_a_long_job_is_put_back_without_an_attempt(
     app = make_app(durable_url)
     first = start_command(durable_url, "--grace", "0.2s", **QUICK)
     job = app.enqueue("hold", str(gate))
-    eventually(lambda: is_running(app, job.id))
+    await_start(gate, job)
     assert first.stop() == 0
     assert job.refresh().state == "queued"
     second = start_command(durable_url, **QUICK)
-    eventually(lambda: is_running(app, job.id))
     gate.touch()
     assert job.result(20) == second.popen.pid
     assert (job.attempt, job.errors) == (1, [])
@@ -77,7 +70,7 @@ def test_a_second_signal_stops_at_once(
     app = make_app(sqlite_url)
     command = start_command(sqlite_url, "--grace", "1h", **QUICK)
     job = app.enqueue("hold", str(gate))
-    eventually(lambda: is_running(app, job.id))
+    await_start(gate, job)
     command.send(signal.SIGTERM)
     command.line("stopping: running jobs have 3600 s to finish")
     command.send(signal.SIGINT)

@@ -16,7 +16,7 @@ from lineshaft.clock import SystemClock
 from lineshaft.worker.health import Health
 from lineshaft.worker.supervisor import Child, Supervisor
 from tests.plugins.apps import eventually
-from tests.worker.conftest import StartCommand, WorkerCommand, is_alive
+from tests.worker.conftest import StartCommand, WorkerCommand, await_start, is_alive
 from tests.worker.test_worker_command import ask, health_port
 
 MakeApp = Callable[..., Lineshaft]
@@ -49,6 +49,7 @@ def test_two_processes_share_the_jobs(
     command = start_command(durable_url, "--processes", "2", "--queues", "default:1")
     command.ready(2)
     jobs = [app.enqueue("hold", str(gate)) for _ in range(2)]
+    await_start(gate, *jobs)
     running_in = holders(app, 2)
     assert len(running_in) == 2
     assert command.popen.pid not in running_in
@@ -121,7 +122,7 @@ def test_a_second_signal_stops_all_at_once(
     command = start_command(sqlite_url, "--processes", "2", "--queues", "default:1", "--grace", "1h", **QUICK)
     command.ready(2)
     jobs = [app.enqueue("hold", str(gate)) for _ in range(2)]
-    holders(app, 2)
+    await_start(gate, *jobs)
     command.send(signal.SIGINT)
     command.line("stopping: running jobs have 3600 s to finish")
     command.send(signal.SIGTERM)
@@ -137,6 +138,7 @@ def test_a_service_manager_may_signal_everybody(
     command = start_command(sqlite_url, "--processes", "2", "--queues", "default:1", **QUICK)
     command.ready(2)
     jobs = [app.enqueue("hold", str(gate)) for _ in range(2)]
+    await_start(gate, *jobs)
     for pid in (command.popen.pid, *holders(app, 2)):
         os.kill(pid, signal.SIGTERM)
     eventually(lambda: {one.state for one in app.workers.list()} == {"draining"})

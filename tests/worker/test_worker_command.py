@@ -15,10 +15,11 @@ from typing import Any
 
 import pytest
 
-from lineshaft import Lineshaft
+from lineshaft import Lineshaft, LineshaftError
+from lineshaft.cli.worker import refuse_platform
 from lineshaft.version import VERSION
 from tests.plugins.apps import eventually
-from tests.worker.conftest import StartCommand
+from tests.worker.conftest import StartCommand, await_start
 
 MakeApp = Callable[..., Lineshaft]
 
@@ -109,6 +110,13 @@ def test_wrong_use_is_one_line(
     assert says in command.lines[0]
 
 
+def test_windows_is_refused() -> None:
+    """On Windows a worker is refused with what to do instead; elsewhere it is not."""
+    refuse_platform("linux")
+    with pytest.raises(LineshaftError, match="run them in WSL or in a container"):
+        refuse_platform("win32")
+
+
 def test_json_lines_name_the_job(start_command: StartCommand, sqlite_url: str, make_app: MakeApp) -> None:
     """With --log-format json each line is one object, and one that a job wrote names the job and its attempt."""
     command = start_command(sqlite_url, "--log-format", "json")
@@ -153,8 +161,7 @@ def test_probes_tell_ready_then_draining(
     assert ask(port, "/healthz")[0] == ask(port, "/readyz?verbose")[0] == 200
     assert ask(port, "/readyz", "HEAD") == (200, None)
     assert ask(port, "/")[0] == 404
-    job = make_app(sqlite_url).enqueue("hold", str(tmp_path / "gate"))
-    eventually(lambda: job.refresh().state == "running")
+    await_start(tmp_path / "gate", make_app(sqlite_url).enqueue("hold", str(tmp_path / "gate")))
     command.send(signal.SIGTERM)
     command.line("stopping")
     assert eventually(lambda: ask(port, "/readyz")[0] == 503)

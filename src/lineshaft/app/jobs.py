@@ -89,11 +89,10 @@ class Jobs:
 
     def retry(self, /, *, all: bool = False, **filters: Any) -> int:  # noqa: A002 - named by the public contract
         """Have every dead job that the filter means tried again (cancelled and expired ones where `state` says so)."""
-        filters.setdefault("state", State.DEAD)
-        given = {key for key, value in filters.items() if value is not None} - {"state"}
         allowed = frozenset({State.DEAD, State.CANCELLED, State.EXPIRED})
-        is_chosen = all or bool(given) or filters["state"] != State.DEAD
-        return self._each("retry", allowed, filters, self._revive_ids, all_of_them=is_chosen)
+        if filters.get("state") is None:
+            allowed = frozenset({State.DEAD})
+        return self._each("retry", allowed, filters, self._revive_ids, all_of_them=all)
 
     def delete(self, /, *, all: bool = False, **filters: Any) -> int:  # noqa: A002 - named by the public contract
         """Delete every job that the filter means and that is not running, and return how many."""

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -16,7 +16,7 @@ from lineshaft.cli.introduction import how_to_stop, introduce, queues_text
 from lineshaft.cli.session import Session, pass_session, shared_options
 from lineshaft.clock import SECOND, SystemClock, to_micros
 from lineshaft.config import parse_store
-from lineshaft.errors import ConfigError
+from lineshaft.errors import ConfigError, LineshaftError
 from lineshaft.version import VERSION
 from lineshaft.worker import link, logs
 from lineshaft.worker.health import Health
@@ -31,6 +31,9 @@ if TYPE_CHECKING:
     from lineshaft.worker.worker import Worker
 
 _log = logging.getLogger("lineshaft.worker")
+
+_FORMATS: Final = click.Choice(["plain", "json"])
+_LEVELS: Final = click.Choice(["debug", "info", "warning", "error"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,10 +80,10 @@ def _seconds(_context: click.Context, _parameter: click.Parameter, value: str | 
 @click.option("--grace", metavar="DURATION", callback=_seconds, help="Time for running jobs at the end, such as 25s.")
 @click.option("--health-port", type=click.IntRange(0, 65535), help="Answer /livez and /readyz on this port.")
 @click.option("--health-host", default="127.0.0.1", show_default=True, help="The address that answers them.")
-@click.option("--log-format", type=click.Choice(["plain", "json"]), default="plain", show_default=True)
 @click.option(
-    "--log-level", type=click.Choice(["debug", "info", "warning", "error"]), default="info", show_default=True
+    "--log-format", type=_FORMATS, default="plain", show_default=True, help="Text, or one JSON object a line."
 )
+@click.option("--log-level", type=_LEVELS, default="info", show_default=True, help="The least level that is logged.")
 @shared_options("app", "store", "debug")
 @pass_session
 def worker(session: Session, /, **options: Any) -> int:
@@ -89,6 +92,7 @@ def worker(session: Session, /, **options: Any) -> int:
     SIGTERM and SIGINT let running jobs finish for --grace, then put them back for another worker; a second signal
     stops at once.
     """
+    refuse_platform(sys.platform)
     plan = Plan(**options)
     logs.configure(plan.log_format, plan.log_level)
     supervisor = os.environ.pop(link.VARIABLE, None)
@@ -96,6 +100,12 @@ def worker(session: Session, /, **options: Any) -> int:
         return _Supervised(session, plan, supervisor).run()
     # A process that is given orphans to reap must not run jobs: what these start cannot be told from orphans.
     return _supervise(session, plan) if plan.processes > 1 or adopts_orphans() else _Lone(session, plan).run()
+
+
+def refuse_platform(platform: str) -> None:
+    """Raise `LineshaftError` where there are no POSIX signals and file locks."""
+    if platform == "win32":
+        raise LineshaftError("workers need a POSIX system; on Windows run them in WSL or in a container")
 
 
 class _OneWorker:

@@ -16,6 +16,7 @@ from collections import deque
 from queue import SimpleQueue
 from typing import Any, Final
 
+from lineshaft.engines.sqlite import SqliteEngine
 from lineshaft.worker import joblog
 from lineshaft.worker.child_run import JobRunner, Reporter, Work
 from lineshaft.worker.kinship import Guard, die_with, kill_group
@@ -167,6 +168,8 @@ def _load(hello: Hello) -> Runtime:
     if app.settings.store != hello.store:  # the worker was told to use another one than the app names
         app.use_store(hello.store)
     runtime: Runtime = app.runtime()
+    if isinstance(runtime.engine, SqliteEngine) and runtime.engine.is_ephemeral:
+        runtime.engine.out_of_reach = "a child process cannot reach a store in its worker's memory; use sqlite:///FILE"
     return runtime
 
 

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-import io
 import logging
 import signal
-import sys
 import threading
 import time
-import traceback
 from collections.abc import Callable
 from queue import SimpleQueue
 from typing import Any, Final
@@ -28,6 +25,7 @@ from lineshaft.worker.lanes.async_ import LoopThread
 from lineshaft.worker.lanes.wire import Note
 from lineshaft.worker.run import Run
 from lineshaft.worker.runtime import Runtime
+from lineshaft.worker.stacks import task_stack, thread_stack
 
 _BETWEEN_NOTES_SECONDS: Final = 0.5
 
@@ -208,8 +206,5 @@ class JobRunner:
         """Return where the job is."""
         work = self._latest
         if work is not None and work.task is not None:
-            text = io.StringIO()
-            work.task.print_stack(file=text)
-            return text.getvalue() + self._loop.stack()
-        frame = sys._current_frames().get(threading.main_thread().ident or 0)  # noqa: SLF001 - the documented way
-        return "".join(traceback.format_stack(frame)) if frame else ""
+            return task_stack(work.task) + self._loop.stack()
+        return thread_stack(threading.main_thread().ident)

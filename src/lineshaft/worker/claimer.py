@@ -139,6 +139,7 @@ class Claimer:
 
     def _let_due_in(self, tx: Tx, now: int) -> None:
         if not self._is_due(now) and now < self._due_checked + _DUE_CHECK:
+            self.due_at(self._due_checked + _DUE_CHECK)  # what woke us may be a job that falls due soon
             return
         if promote_due(tx, now):
             self.look()

@@ -102,9 +102,7 @@ class Worker:
             lambda: self._loop_thread,
             lambda queue: self.loop.look([queue]),
         )
-        self.liveness = Liveness(
-            upkeep, settings, clock, has_progress=self._has_progress, look_for_stalls=stalls.step
-        )
+        self.liveness = Liveness(upkeep, settings, clock, has_progress=self._has_progress, look_for_stalls=stalls.step)
         self._start_threads()
 
     def _undo_start(self) -> None:

@@ -19,7 +19,7 @@ from lineshaft.engines.sqlite.locks import LockFolder
 from lineshaft.engines.sqlite.network import refuse_network_file_system
 from lineshaft.engines.sqlite.pool import ConnectionPool
 from lineshaft.engines.sqlite.transaction import SqliteTx, is_busy, mapped_errors
-from lineshaft.errors import StoreUnavailableError
+from lineshaft.errors import ConfigError, StoreUnavailableError
 
 Synchronous = Literal["NORMAL", "FULL"]
 
@@ -46,6 +46,8 @@ class SqliteEngine(Engine):
         self.path = path and path.expanduser().resolve()  # one store by any of its names: locks and rings go by it
         self.address = f"sqlite:///{self.path}" if self.path else "memory://"
         self.is_ephemeral = path is None
+        self.out_of_reach: str | None = None
+        """Why this process cannot use a store that lies in another one's memory."""
         self.clock = SystemClock()
         self._synchronous = synchronous
         self._start_afresh()
@@ -149,6 +151,8 @@ class SqliteEngine(Engine):
             yield connection
 
     def _memory_connection(self) -> sqlite3.Connection:
+        if self.out_of_reach is not None:
+            raise ConfigError(self.out_of_reach)
         if self._memory is None:
             self._memory = self._open()
         return self._memory

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final
@@ -25,7 +24,7 @@ class ConnectionPool:
         self._open = open_connection
         self._idle: list[sqlite3.Connection] = []
         self._lent: set[sqlite3.Connection] = set()
-        self._borrowers: Counter[int] = Counter()
+        self._borrowers: dict[int, int] = {}
         self._gate = threading.Condition()
         self._is_forking = False
 
@@ -63,8 +62,9 @@ class ConnectionPool:
     def _admit(self, borrower: int) -> sqlite3.Connection | None:
         with self._gate:
             # Who holds a connection already has to be let in: the fork waits for it to end.
-            self._gate.wait_for(lambda: not self._is_forking or self._borrowers[borrower] > 0)
-            self._borrowers[borrower] += 1
+            while self._is_forking and borrower not in self._borrowers:
+                self._gate.wait()
+            self._borrowers[borrower] = self._borrowers.get(borrower, 0) + 1
             return self._idle.pop() if self._idle else None
 
     def _give_back(self, borrower: int, connection: sqlite3.Connection | None) -> None:
@@ -72,7 +72,9 @@ class ConnectionPool:
             if connection is not None:
                 self._lent.discard(connection)
                 self._idle.append(connection)
-            self._borrowers -= Counter((borrower,))
+            self._borrowers[borrower] -= 1
+            if not self._borrowers[borrower]:
+                del self._borrowers[borrower]
             if self._is_forking:
                 self._gate.notify_all()
 

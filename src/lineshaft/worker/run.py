@@ -46,6 +46,7 @@ class Run(CurrentJob):
         self.stop_permit = [True]
         self.stop_sent = False
         self.progress_text: str | None = None
+        self.stored_progress: str | None = None
         self.joblog: JobLog | None = None
         self.transactions: JobTransactions | None = None
         self.held_transaction: HeldTransaction | AsyncHeldTransaction | None = None
@@ -99,6 +100,12 @@ class Run(CurrentJob):
         """Say how far the job is; the worker stores the latest word at most twice a second."""
         check_progress(fraction)
         self.progress_text = _encode([float(fraction), message, self.clock.now()]).decode()
+
+    @property
+    def has_news(self) -> bool:
+        """Whether it has progress or log lines that are not stored yet."""
+        has_progress = self.progress_text is not self.stored_progress
+        return has_progress or (self.joblog is not None and self.joblog.is_changed)
 
     def start(self) -> None:
         """Note that its lane begins to run it."""

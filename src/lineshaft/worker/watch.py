@@ -57,24 +57,34 @@ class Watch:
                 self._condition.notify()
 
     def _work(self) -> None:
-        while True:
+        while not self._closed:
+            self.step(self._clock.monotonic())
             with self._condition:
-                if self._closed:
-                    return
-                wait = self.step(self._clock.monotonic())
-                self._condition.wait(wait)
+                if not self._closed:
+                    self._condition.wait(self._next_in())
 
     def step(self, now: float) -> float:
         """Ring the alarms that are due and return the seconds until the next."""
-        while self._alarms and self._alarms[0][0] <= now:
-            _, _, run, lane, cause = heapq.heappop(self._alarms)
+        for run, lane, cause in self._due(now):
             if run.is_ended:
                 continue
             if cause is not None:
                 self.stop(run, lane, cause)
             else:
                 self._report(run, lane)
-        return self._alarms[0][0] - now if self._alarms else _FAR
+        return self._next_in()
+
+    def _due(self, now: float) -> list[tuple[Run, Lane, Cause | None]]:
+        # Taken first, rung afterwards and without the lock: a lane may need a moment, and jobs that start need it too.
+        due = []
+        with self._condition:
+            while self._alarms and self._alarms[0][0] <= now:
+                due.append(heapq.heappop(self._alarms)[2:])
+        return due
+
+    def _next_in(self) -> float:
+        with self._condition:
+            return max(0.0, self._alarms[0][0] - self._clock.monotonic()) if self._alarms else _FAR
 
     def _report(self, run: Run, lane: Lane) -> None:
         _log.error(

@@ -272,9 +272,7 @@ class Worker:
         return list(self.dispatcher.runs.values())
 
     def _has_progress(self) -> bool:
-        return any(
-            run.progress_text is not None or (run.joblog is not None and run.joblog.is_changed) for run in self._held()
-        )
+        return any(run.has_news for run in self._held())
 
     def _note_start(self, run: Run) -> None:
         lane = self.dispatcher.lane_of(run)

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-import io
-import sys
 import threading
-import traceback
 from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
+from functools import partial
 from typing import Any, Final
 
-from lineshaft.outcomes import Cause, Interrupted, Outcome
+from lineshaft.outcomes import Cause, Outcome
+from lineshaft.worker.execute import stopped
 from lineshaft.worker.lanes.base import Deliver, Lane
 from lineshaft.worker.run import Run
+from lineshaft.worker.stacks import task_stack, thread_stack
 
 AExecute = Callable[[Run], Coroutine[Any, Any, Outcome]]
 
@@ -59,8 +59,7 @@ class LoopThread:
 
     def stack(self) -> str:
         """Return what the loop's thread is doing."""
-        frame = sys._current_frames().get(self.thread.ident or 0)  # noqa: SLF001 - the documented way to another stack
-        return "".join(traceback.format_stack(frame)) if frame else ""
+        return thread_stack(self.thread.ident)
 
     def close(self) -> None:
         """Stop the loop; a job that blocks it is abandoned with its thread."""
@@ -74,7 +73,7 @@ class AsyncLane(Lane):
         self._limit, self._loop = limit, loop
         self._execute, self._deliver = execute, deliver
         self._ready: deque[Run] = deque()
-        self._running: dict[Run, asyncio.Task[None]] = {}
+        self._running: dict[Run, asyncio.Task[Outcome]] = {}
         self._replaced: set[Run] = set()
         loop.lanes.append(self)
 
@@ -96,9 +95,7 @@ class AsyncLane(Lane):
         task = self._running.get(run)
         if task is None:
             return ""
-        text = io.StringIO()
-        task.print_stack(file=text)
-        return text.getvalue() + self._loop.stack()
+        return task_stack(task) + self._loop.stack()
 
     def withdraw(self) -> list[Run]:
         """Take back what has not started."""
@@ -127,19 +124,18 @@ class AsyncLane(Lane):
             except IndexError:
                 return
             run.start()
-            task = self._loop.loop.create_task(self._run(run), context=contextvars.Context())
+            task = self._loop.loop.create_task(self._execute(run), context=contextvars.Context())
             self._running[run] = task
+            task.add_done_callback(partial(self._ended, run))
 
-    async def _run(self, run: Run) -> None:
-        outcome: Outcome = Interrupted()
-        try:
-            outcome = await self._execute(run)
-        finally:
-            self._running.pop(run, None)
-            self._replaced.discard(run)
-            self._deliver(run, outcome)
-            if self._ready:
-                self._fill()
+    def _ended(self, run: Run, task: asyncio.Task[Outcome]) -> None:
+        self._running.pop(run, None)
+        self._replaced.discard(run)
+        # A task that is cancelled before its first step never enters `execute`, which would have caught it.
+        outcome = stopped(run, asyncio.CancelledError()) if task.cancelled() else task.result()
+        self._deliver(run, outcome)
+        if self._ready:
+            self._fill()
 
     def _cancel(self, run: Run, cause: Cause) -> None:
         task = self._running.get(run)

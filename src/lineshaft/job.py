@@ -232,6 +232,11 @@ class Job(Generic[R_co]):
         return self._row.tenant
 
     @property
+    def result_json(self) -> str | None:
+        """The stored result as JSON text; None while there is none, or when it is not kept."""
+        return self._row.result
+
+    @property
     def value(self) -> R_co:
         """The stored result of a completed job, without waiting; raises as `result` does."""
         self._raise_unless_completed()

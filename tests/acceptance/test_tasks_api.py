@@ -66,7 +66,7 @@ def test_result_that_is_too_large(
     app = make_app(store_url, payload_limit=1000)
     app.task(name="big")(lambda: "x" * 2000)
     start_worker(app)
-    with pytest.raises(JobFailed, match="1000"):
+    with pytest.raises(JobFailed, match="limit of 1,000"):
         app.enqueue("big").result(10)
 
 
@@ -74,7 +74,7 @@ def test_unknown_task_waits_for_a_worker_that_knows_it(
     app: Lineshaft, start_worker: StartWorker, gates: Gates
 ) -> None:
     """A job of a task that no worker knows is put back, uncounted, and runs when a worker that knows it has come."""
-    app.on("retrying")(lambda event: gates.note(event))
+    app.on("released")(lambda event: gates.note(event))
     job = app.enqueue("newer", 7)
     worker = start_worker(app)
     assert gates.next().job_id == job.id

@@ -200,6 +200,16 @@ def test_concurrent_claims_share_the_queue(
     assert all(share == sorted(share) for share in shares)
 
 
+def test_a_claim_passes_over_what_is_being_taken(postgres_engine: Engine) -> None:
+    """While one claim is not committed another takes the next jobs without waiting for it."""
+    first, second = new_row(), new_row()
+    store_rows(postgres_engine, first, second)
+    with postgres_engine.transaction() as tx:
+        [taken] = claim_jobs(tx, queue="default", limit=1, worker=WORKER, now=NOW)
+        [other] = claim(postgres_engine, 2, worker=8)
+    assert (taken.held.id, other.held.id) == (first["id"], second["id"])
+
+
 def test_separate_engines_never_claim_the_same_job(durable_engine: Engine, address: str, race: Race) -> None:
     """Engines that share nothing but the store, as processes do, divide its jobs among them."""
     store_rows(durable_engine, *(new_row() for _ in range(60)))

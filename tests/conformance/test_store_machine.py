@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -295,6 +296,7 @@ def drive(engine: Engine, examples: int, steps: int) -> None:
     run_state_machine_as_test(OnEngine, settings=chosen)
 
 
+@pytest.mark.timeout(300)  # a failure takes time to be made small
 def test_any_order_of_operations_on_sqlite() -> None:
     """On SQLite in memory, whatever is done in whatever order, each job is in the one state that the moves lead to."""
     engine = open_engine("memory://")
@@ -303,6 +305,7 @@ def test_any_order_of_operations_on_sqlite() -> None:
     engine.close()
 
 
+@pytest.mark.timeout(300)  # a failure takes time to be made small
 def test_any_order_of_operations_on_postgres(postgres_engine: Engine) -> None:
     """On PostgreSQL likewise."""
     drive(postgres_engine, examples=15, steps=30)

@@ -21,7 +21,7 @@ from lineshaft.events import (
     Subscribers,
 )
 from lineshaft.outcomes import Outcome
-from lineshaft.store.finish import LogLines, save_logs, write_transitions
+from lineshaft.store.finish import LogLines, Progress, save_logs, save_progress, write_transitions
 from lineshaft.transitions import Close, Complete, PutBack, Stage, Transition, decide
 from lineshaft.worker.run import Run
 
@@ -68,9 +68,12 @@ class Finisher:
 
     def write(self, tx: Tx, now: int) -> list[Transition]:
         """Write what was taken, with the logs of those jobs, and return what took effect."""
+        runs = [run for run, _ in self._pending] + self._settled
+        last_words = [Progress(run.claimed.held, text) for run in runs if (text := run.unstored_progress)]
+        if last_words:
+            save_progress(tx, last_words, worker=self._worker)
         transitions = [one for _, one in self._pending]
         written = write_transitions(tx, transitions, worker=self._worker, now=now, keep=self._keep(now))
-        runs = [run for run, _ in self._pending] + self._settled
         logs = [LogLines(run.claimed.held, run.joblog.text()) for run in runs if run.joblog]
         if logs:
             save_logs(tx, logs, now=now)
@@ -124,7 +127,7 @@ def event_of(run: Run, one: Transition, now: int) -> JobEvent | None:
             return JobCancelled(**common)
         case Close(stage=Stage.EXPIRED):
             return JobExpired(**common)
-        case PutBack(error=None, stage=Stage.SCHEDULED):
+        case PutBack(error=None, stage=Stage.SCHEDULED, unknown_since=None):
             return JobSnoozed(**common)
         case PutBack(error=None):
             return JobReleased(**common)

@@ -100,8 +100,8 @@ class Upkeep:
         """Store what jobs last said of their progress and what they logged."""
         updates, logs = [], []
         for run in self._held():
-            text = run.progress_text
-            if text is not None and text is not run.stored_progress:
+            text = run.unstored_progress
+            if text is not None:
                 run.stored_progress = text
                 updates.append(Progress(run.claimed.held, text))
             if run.joblog is not None and run.joblog.is_changed:

@@ -102,10 +102,14 @@ class Run(CurrentJob):
         self.progress_text = _encode([float(fraction), message, self.clock.now()]).decode()
 
     @property
+    def unstored_progress(self) -> str | None:
+        """What it last said of its progress, None when that is stored."""
+        return None if self.progress_text is self.stored_progress else self.progress_text
+
+    @property
     def has_news(self) -> bool:
         """Whether it has progress or log lines that are not stored yet."""
-        has_progress = self.progress_text is not self.stored_progress
-        return has_progress or (self.joblog is not None and self.joblog.is_changed)
+        return self.unstored_progress is not None or (self.joblog is not None and self.joblog.is_changed)
 
     def start(self) -> None:
         """Note that its lane begins to run it."""

@@ -30,7 +30,7 @@ def whole_job(job: Job[Any]) -> dict[str, Any]:
 
 def stored_result(job: Job[Any]) -> Any:
     """Return the result of a completed job as plain JSON values; None when it has none, or none that was kept."""
-    text = job._row.result  # noqa: SLF001 - `value` rebuilds it by annotation; here it is printed as it is stored
+    text = job.result_json
     return msgspec.json.decode(text) if job.state is State.COMPLETED and text is not None else None
 
 

@@ -99,7 +99,11 @@ def state_of(stage: int, *, is_held: bool, is_cancel_requested: bool) -> State:
 MOVES: Final[dict[str, tuple[tuple[State | None, ...], tuple[State | None, ...], str]]] = {
     "enqueue": ((None,), (State.QUEUED, State.SCHEDULED), "a client stores the job, to run now or at its time"),
     "promote": ((State.SCHEDULED, State.RETRYING), (State.QUEUED,), "its time has come"),
-    "claim": ((State.QUEUED,), (State.RUNNING,), "a worker takes it"),
+    "claim": (
+        (State.QUEUED,),
+        (State.RUNNING, State.CANCELLING),
+        "a worker takes it; one that was asked to stop while it was put back is taken to be cancelled",
+    ),
     "complete": ((State.RUNNING, State.CANCELLING), (State.COMPLETED,), "the function returned"),
     "retry": ((State.RUNNING,), (State.RETRYING, State.QUEUED), "the attempt failed and another one is allowed"),
     "snooze": ((State.RUNNING,), (State.SCHEDULED, State.QUEUED), "the job put itself back; no attempt is counted"),
@@ -116,7 +120,11 @@ MOVES: Final[dict[str, tuple[tuple[State | None, ...], tuple[State | None, ...],
         (State.CANCELLED,),
         "it was cancelled before it could complete",
     ),
-    "expire": ((State.SCHEDULED, State.QUEUED), (State.EXPIRED,), "its deadline passed before it started"),
+    "expire": (
+        (State.SCHEDULED, State.QUEUED, State.RUNNING),
+        (State.EXPIRED,),
+        "its deadline passed before it started; a worker that has just taken it notices too",
+    ),
     "reschedule": (
         (State.SCHEDULED, State.QUEUED, State.RETRYING),
         (State.SCHEDULED, State.QUEUED),

@@ -245,7 +245,7 @@ class Lineshaft(TaskRegistrar):
     def run(self, queues: Queues = None, *, slots: int | None = None, grace: float | None = None) -> None:
         """Run a worker as this process: blocks until SIGTERM or SIGINT, then stops in good order."""
         stop_child_import()
-        run_until_signal(self.make_worker(queues, slots=slots), grace)
+        run_until_signal(lambda: self.make_worker(queues, slots=slots), grace)
 
     def runtime(self) -> Runtime:
         """Return what a worker, or a child of one, needs to know of this app."""

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import os
-import signal
-import threading
 from collections.abc import Callable, Mapping, Sequence
-from types import FrameType, TracebackType
+from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self
 
 from lineshaft.app.crossing import in_store_thread
@@ -68,32 +66,25 @@ class InProcessWorker:
         await in_store_thread(self.stop)
 
 
-def run_until_signal(worker: Worker, grace: float | None) -> int:
-    """Run a worker until SIGTERM or SIGINT and return the exit code; a second signal ends its grace."""
-    stop = threading.Event()
+def run_until_signal(make: Callable[[], Worker], grace: float | None) -> None:
+    """Run a worker in the main thread until SIGTERM or SIGINT; a second signal ends its grace.
 
-    def on_signal(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - the shape of a signal handler
-        if stop.is_set():
-            worker.stop_at_once()
-        stop.set()
+    A worker that gave up, because jobs hang in it or its lease was lost, ends the process: whoever started it starts
+    it anew.
+    """
+    from lineshaft.worker.main import Main, leave
+    from lineshaft.worker.signals import Inbox, StopRequested
 
-    before = {number: signal.signal(number, on_signal) for number in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        worker.start()
-        threading.Thread(target=_set_after, args=(stop, worker.ended), name="lineshaft-ended", daemon=True).start()
-        stop.wait()
-        stopping = threading.Thread(target=worker.stop, args=(grace,), name="lineshaft-stop")
-        stopping.start()
-        stopping.join()
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-    return 0
-
-
-def _set_after(event: threading.Event, other: threading.Event) -> None:
-    other.wait()
-    event.set()
+    inbox = Inbox()
+    main = Main(inbox, grace)
+    with inbox.listening():
+        try:
+            worker = main.start(make)
+        except StopRequested:
+            return
+        code = main.run(worker, lambda: None)
+    if code:
+        leave(code)
 
 
 def parse_queues(queues: Queues, default: Sequence[str]) -> dict[str, int]:

@@ -133,7 +133,8 @@ def main(argv: list[str]) -> int:
     die_with(parent)
     # Not ignored: what a job starts would inherit that. A terminal's Ctrl-C is for the worker, which tells its jobs.
     signal.signal(signal.SIGINT, lambda *_: None)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    # Service managers send SIGTERM to every process of a service; it is the worker that tells its children to stop.
+    signal.signal(signal.SIGTERM, lambda *_: None)
     guard = Guard(descriptor)
     connection = socket.socket(fileno=descriptor)
     try:

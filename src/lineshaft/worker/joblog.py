@@ -27,21 +27,23 @@ class JobLog:
         self.is_changed = False
 
     def add(self, record: logging.LogRecord) -> None:
-        """Keep a record, while there is room."""
+        """Keep a record, while there is room; the limit in bytes is of the messages alone."""
+        message = _message(record)
+        size = len(message.encode())
         line = _encode(
             {
                 "at": self._clock.now(),
                 "level": record.levelname,
                 "logger": record.name,
-                "message": _message(record),
+                "message": message,
             }
         )
         self.is_changed = True
-        if len(self._lines) >= MOST_LINES or self._size + len(line) > MOST_BYTES:
+        if len(self._lines) >= MOST_LINES or self._size + size > MOST_BYTES:
             self._dropped += 1
             return
         self._lines.append(line)
-        self._size += len(line)
+        self._size += size
 
     def text(self) -> str:
         """Return the lines, with a last one that counts what was not kept."""

@@ -73,9 +73,14 @@ class PostgresEngine(Engine):
 
     @contextmanager
     def reading(self) -> Iterator[PostgresTx]:
-        """Run statements that only read, each in a snapshot of its own."""
+        """Open a transaction that only reads, in one snapshot: a job that finishes meanwhile is seen in one table."""
         with self._connection() as connection:
-            yield PostgresTx(connection, self.schema)
+            with mapped_errors():
+                connection.execute("begin isolation level repeatable read read only")
+            try:
+                yield PostgresTx(connection, self.schema)
+            finally:
+                _roll_back(connection)
 
     @contextmanager
     def migrating(self) -> Iterator[PostgresTx]:

@@ -79,7 +79,7 @@ def test_only_a_person_moves_a_final_job() -> None:
 
 def test_a_running_job_cannot_be_deleted_or_rescheduled() -> None:
     """What a worker holds is not taken away under it."""
-    for name in ("delete", "reschedule", "expire", "claim", "promote"):
+    for name in ("delete", "reschedule", "claim", "promote"):
         assert not {State.RUNNING, State.CANCELLING}.intersection(MOVES[name][0])
 
 

@@ -19,7 +19,7 @@ class OtherError(Exception):
     pass
 
 
-class Halt(BaseException):  # noqa: N818 - it is no error
+class Halt(BaseException):
     pass
 
 
@@ -81,7 +81,7 @@ def test_backoff_decides_when(app: Lineshaft, start_worker: StartWorker, gates: 
 
 
 @pytest.mark.parametrize(
-    ("retry", "attempts", "reason"),
+    "retry,attempts,reason",
     [
         (Retry(max_attempts=3, backoff=AT_ONCE, retry_on=OtherError), 1, "rejected"),
         (Retry(max_attempts=3, backoff=AT_ONCE, retry_on=(OtherError, LookupError)), 3, "error"),
@@ -168,7 +168,10 @@ def test_retry_later_is_bounded(app: Lineshaft, start_worker: StartWorker) -> No
 @pytest.mark.parametrize("error", [SystemExit(3), KeyboardInterrupt(), Halt("halt"), GeneratorExit()], ids=repr)
 @pytest.mark.parametrize("is_async", [False, True], ids=["thread", "async"])
 def test_exits_end_only_their_attempt(
-    app: Lineshaft, start_worker: StartWorker, error: BaseException, is_async: bool  # noqa: FBT001 - a parameter
+    app: Lineshaft,
+    start_worker: StartWorker,
+    error: BaseException,
+    is_async: bool,  # noqa: FBT001 - a parameter
 ) -> None:
     """`SystemExit`, `KeyboardInterrupt` and other `BaseException`s fail their attempt; the worker goes on."""
 

@@ -9,7 +9,7 @@ from lineshaft import Lineshaft, State
 from tests.plugins.apps import StartProcess
 
 CHILDREN = 3
-PREFORK = '''
+PREFORK = """
 import os, sys
 from lineshaft import Lineshaft
 
@@ -34,7 +34,7 @@ for pid in children:
     assert os.waitpid(pid, 0)[1] == 0
 app.close()
 print("done")
-'''
+"""
 
 
 def test_fork_after_use(

@@ -16,7 +16,7 @@ JOBS = 60
 def test_idle_worker_picks_up_at_once(
     durable_url: str, make_app: Callable[..., Lineshaft], worker_process: StartProcess
 ) -> None:
-    """From the call of `enqueue` in one process to the job's first line in another it takes under 10 ms, at the median."""
+    """From the call of `enqueue` in one process to the job's first line in another the median is under 10 ms."""
     app = make_app(durable_url)
     worker_process(durable_url)
     delays = sorted(app.enqueue("work.when", time.monotonic()).result(20) for _ in range(JOBS))

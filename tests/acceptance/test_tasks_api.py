@@ -26,7 +26,7 @@ from tests.plugins.apps import Gates, StartWorker, eventually
 
 
 def test_arguments_that_no_longer_fit(app: Lineshaft, start_worker: StartWorker) -> None:
-    """A job whose arguments the function no longer takes is `dead: rejected` with the reason, and the worker goes on."""
+    """A job whose arguments the function no longer takes is `dead: rejected` with the reason; the worker goes on."""
 
     @app.task(name="greet")
     def greet(name: str, *, times: int) -> str:
@@ -70,9 +70,7 @@ def test_result_that_is_too_large(
         app.enqueue("big").result(10)
 
 
-def test_unknown_task_waits_for_a_worker_that_knows_it(
-    app: Lineshaft, start_worker: StartWorker, gates: Gates
-) -> None:
+def test_unknown_task_waits_for_a_worker_that_knows_it(app: Lineshaft, start_worker: StartWorker, gates: Gates) -> None:
     """A job of a task that no worker knows is put back, uncounted, and runs when a worker that knows it has come."""
     app.on("released")(lambda event: gates.note(event))
     job = app.enqueue("newer", 7)
@@ -149,7 +147,7 @@ def test_result_that_is_not_kept(app: Lineshaft, start_worker: StartWorker) -> N
 
 
 def test_result_of_a_cancelled_job(app: Lineshaft) -> None:
-    """`result` of a job that was cancelled before it started raises `JobCancelled` at once, and cancel is idempotent."""
+    """`result` of a job that was cancelled before it started raises `JobCancelled` at once; cancel is idempotent."""
     job = app.enqueue("anything")
     job.cancel()
     job.cancel()
@@ -162,11 +160,11 @@ def test_waiting_in_a_job_is_refused(app: Lineshaft, start_worker: StartWorker) 
 
     @app.task(name="wait", retry=None)
     def wait() -> str:
-        return app.enqueue("nothing").result(1)
+        return str(app.enqueue("nothing").result(1))
 
     @app.task(name="await", retry=None)
     async def await_() -> str:
-        return await (await app.aenqueue("nothing")).aresult(1)
+        return str(await (await app.aenqueue("nothing")).aresult(1))
 
     start_worker(app)
     for job in (wait.enqueue(), await_.enqueue()):

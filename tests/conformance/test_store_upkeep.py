@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from lineshaft.clock import SECOND
-from lineshaft.store import inspect, upkeep
+from lineshaft.store import claim, inspect, upkeep
 from lineshaft.transitions import PutBack, Stage, State
 from tests.plugins.engines import NOW, WORKER, claim_held, finish, new_row, open_engine, store_rows
 
@@ -143,3 +143,14 @@ def test_history_is_prepared_again_and_again(engine: Engine, make_job: MakeJob) 
         engine.write(lambda tx: upkeep.ensure_history(tx, now=NOW))
     make_job(State.DEAD)
     assert engine.read(lambda tx: inspect.count_jobs(tx, inspect.Filter())) == 2
+
+
+def test_holders_without_a_row_are_found(engine: Engine) -> None:
+    """Jobs whose worker's row is gone are found, those of a registered worker are not."""
+    known = register(engine, NOW)
+    store_rows(engine, new_row(), new_row())
+    for worker in (WORKER, known):
+        engine.write(lambda tx, w=worker: claim.claim_jobs(tx, queue="default", limit=1, worker=w, now=NOW))
+    assert engine.read(upkeep.unregistered_holders) == [WORKER]
+    engine.write(lambda tx: upkeep.remove_worker(tx, known))
+    assert set(engine.read(upkeep.unregistered_holders)) == {WORKER, known}

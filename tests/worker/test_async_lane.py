@@ -60,7 +60,7 @@ def test_own_cancellation_is_an_error(app: Lineshaft, start_worker: StartWorker)
 
 
 def test_stop_never_hits_another_job(app: Lineshaft, start_worker: StartWorker) -> None:
-    """Timeouts and cancels that race with the ends of short coroutines hit those or nothing, and leave no slot taken."""
+    """Timeouts and cancels that race with the ends of short coroutines hit those or nothing and leave no slot taken."""
     strays: list[str] = []
 
     @app.task(name="victim", timeout=0.003, retry=None)
@@ -97,7 +97,7 @@ def test_stop_never_hits_another_job(app: Lineshaft, start_worker: StartWorker) 
 def test_task_that_refuses_to_stop_loses_its_slot(
     app: Lineshaft, start_worker: StartWorker, gates: Gates, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A coroutine that swallows its cancellation is reported, another job takes its slot, and no attempt runs beside it."""
+    """A coroutine that swallows its cancellation is reported, another job takes its slot, no attempt runs beside it."""
 
     @app.task(name="stubborn", timeout=0.05, retry=Retry(max_attempts=2, backoff=Fixed(0)))
     async def stubborn() -> int:
@@ -133,7 +133,7 @@ def test_jobs_share_the_loop(app: Lineshaft, start_worker: StartWorker) -> None:
     async def meet() -> int:
         loops.add(id(asyncio.get_running_loop()))
         waiting.append(1)
-        while len(waiting) < 20:
+        while len(waiting) < 20:  # noqa: ASYNC110 - the turns of the loop are the point
             await asyncio.sleep(0.001)
         return len(waiting)
 

@@ -218,7 +218,7 @@ def test_current_job_tells_about_the_job(app: Lineshaft, start_worker: StartWork
 
 
 def test_stand_in_outside_a_job() -> None:
-    """Outside a job the stand-in has no id, its progress and cancellation do nothing, and a wrong fraction still fails."""
+    """Outside a job the stand-in has no id, progress and cancellation do nothing, a wrong fraction still fails."""
     job = current_job()
     assert (job.id, job.attempt, job.cancelled) == (None, 0, False)
     job.progress(0.5, "half")

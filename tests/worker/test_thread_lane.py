@@ -29,7 +29,7 @@ def test_timeout_stops_a_thread(app: Lineshaft, start_worker: StartWorker, gates
 
     start_worker(app)
     job = slow.enqueue()
-    with pytest.raises(JobTimeout, match="longer than its timeout of 0.05 s"):
+    with pytest.raises(JobTimeout, match=r"longer than its timeout of 0\.05 s"):
         job.result(10)
     assert gates.next() == "cancel"  # the exception is raised as a class; the job's own cause is what is stored
     assert job.reason == "timeout"
@@ -108,7 +108,7 @@ def test_stop_never_hits_the_next_job(app: Lineshaft, start_worker: StartWorker)
 
 
 def test_cancel_races_with_the_end(app: Lineshaft, start_worker: StartWorker, gates: Gates) -> None:
-    """A cancel that races with a job's end leaves it completed or cancelled, and the next job of the thread unharmed."""
+    """A cancel that races with a job's end leaves it completed or cancelled, and the next job unharmed."""
 
     @app.task(name="short")
     def short(gate: str) -> None:

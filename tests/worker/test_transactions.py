@@ -141,7 +141,7 @@ def test_stop_rolls_back(
 def test_stops_that_race_with_the_commit(
     durable_app: Lineshaft, start_worker: StartWorker, count: Callable[[], int]
 ) -> None:
-    """Timeouts that race with commits leave each job completed with its effect or dead without it, and no open block."""
+    """Timeouts that race with commits leave each job completed with its effect or dead without, no open block."""
     app, table = durable_app, _table(durable_app)
 
     @app.task(name="write", timeout=0.004, retry=None)
@@ -169,7 +169,7 @@ def test_plain_transaction_outside_a_job(durable_app: Lineshaft, count: Callable
     with app.transaction() as connection:
         connection.execute(statement)
         app.enqueue("follow")
-    with pytest.raises(ValueError, match="no"), app.transaction() as connection:
+    with pytest.raises(ValueError, match="no"), app.transaction() as connection:  # noqa: PT012 - the block is tested
         connection.execute(statement)
         app.enqueue("follow")
         raise ValueError("no")

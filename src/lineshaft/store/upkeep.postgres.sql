@@ -32,6 +32,11 @@ select id::text, claim, worker, attempt, attempts_before, losses, deadline, crea
        max_attempts, cancel_requested, queue, name
   from lineshaft.job where worker = %(worker)s limit %(limit)s;
 
+-- name: unregistered_holders
+-- A worker that slept through the end of its lease may have claimed once more before it noticed, and died.
+select distinct worker from lineshaft.job
+ where worker is not null and worker not in (select id from lineshaft.worker);
+
 -- name: remove_worker
 with gone as (delete from lineshaft.worker where id = %(worker)s returning id)
 select count(*) from gone;

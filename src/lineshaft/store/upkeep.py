@@ -76,9 +76,14 @@ def suspects(tx: Tx, *, worker: int, now: int, silence: int, lease: int) -> list
     return [Suspect(row[0], bool(row[1]), row[2], row[3]) for row in tx.run(SQL.suspects, params)]
 
 
-def orphans(tx: Tx, worker: int) -> list[Orphan]:
-    """Return up to 250 jobs that a worker holds."""
-    rows = tx.run(SQL.held_by, {"worker": worker, "limit": _CHUNK})
+def unregistered_holders(tx: Tx) -> list[int]:
+    """Return the ids of workers that hold jobs and have no row: nobody would ever rescue those jobs."""
+    return [row[0] for row in tx.run(SQL.unregistered_holders, {})]
+
+
+def orphans(tx: Tx, worker: int, *, limit: int = _CHUNK) -> list[Orphan]:
+    """Return up to `limit` jobs that a worker holds."""
+    rows = tx.run(SQL.held_by, {"worker": worker, "limit": limit})
     return [
         Orphan(Held._make(row[:_HELD]), bool(row[_HELD]), row[_HELD + 1], bool(row[_HELD + 2]), *row[_HELD + 3 :])
         for row in rows

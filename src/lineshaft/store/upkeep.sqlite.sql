@@ -22,6 +22,11 @@ select id, claim, worker, attempt, attempts_before, losses, deadline, created_at
        max_attempts, cancel_requested, queue, name
   from lineshaft_job where stage = 1 and worker = :worker limit :limit;
 
+-- name: unregistered_holders
+-- A worker that slept through the end of its lease may have claimed once more before it noticed, and died.
+select distinct worker from lineshaft_job
+ where stage = 1 and worker is not null and worker not in (select id from lineshaft_worker);
+
 -- name: remove_worker
 delete from lineshaft_worker where id = :worker;
 select changes();

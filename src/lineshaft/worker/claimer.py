@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
 from lineshaft.clock import SECOND, Clock
@@ -69,6 +69,8 @@ class Claimer:
         self._due_checked = 0
         self._is_idle = False
         self.is_open = True
+        self.has_lease: Callable[[], bool] = lambda: True
+        """Whether this worker may still claim: one that slept may have been declared dead, and others not look back."""
 
     @property
     def busy(self) -> int:
@@ -88,7 +90,8 @@ class Claimer:
 
     def has_work(self, now: int) -> bool:
         """Tell whether there is a reason to ask the store."""
-        return self.is_open and (self._is_due(now) or any(self._room(queue) > 0 for queue in self._hopeful()))
+        has_reason = self._is_due(now) or any(self._room(queue) > 0 for queue in self._hopeful())
+        return has_reason and self.is_open and self.has_lease()
 
     def wait(self, now: int) -> float:
         """Return the seconds until there is a reason to look without being woken."""
@@ -97,7 +100,7 @@ class Claimer:
 
     def claim(self, tx: Tx, now: int) -> list[Claimed]:
         """Let due jobs in and take jobs up to the free places."""
-        if not self.is_open:
+        if not self.is_open or not self.has_lease():
             return []
         self._let_due_in(tx, now)
         claimed: list[Claimed] = []

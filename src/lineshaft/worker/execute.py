@@ -93,8 +93,9 @@ def _completed(run: Run, result: str | None) -> Outcome:
     held = run.held_transaction
     if not isinstance(held, HeldTransaction):
         return Done(result)
-    held.complete(run, result)
-    run.held_transaction = None  # only now: a stop can arrive on any line, and must find what to roll back
+    with run.unstoppable():
+        held.complete(run, result)
+        run.held_transaction = None  # only now: what is not committed has to be rolled back
     return Settled()
 
 
@@ -111,7 +112,8 @@ def rolled_back(run: Run, error: BaseException) -> Outcome:
     """Roll back what the job's transaction has not committed and return what the error means."""
     held = run.held_transaction
     if isinstance(held, HeldTransaction):
-        held.roll_back(error)
+        with run.unstoppable():
+            held.roll_back(error)
     run.held_transaction = None
     return failed(run, error)
 

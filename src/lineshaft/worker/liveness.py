@@ -82,9 +82,13 @@ class Upkeep:
         if not self.is_away:
             _log.warning("the store does not answer; going on without it: %s", error)
         self.is_away = True
-        silent = self._engine.clock.monotonic() - self._renewed_at
-        if silent * SECOND > self._settings.lease - min(_MARGIN, self._settings.lease // 4):
+        if not self.has_lease():
             self._on_lease_lost("its lease is about to end and the store does not answer")
+
+    def has_lease(self) -> bool:
+        """Tell whether the lease is sure to last a while: without it a worker must not claim, nor go on for long."""
+        silent = self._engine.clock.monotonic() - self._renewed_at
+        return silent * SECOND <= self._settings.lease - min(_MARGIN, self._settings.lease // 4)
 
     def pass_on_cancels(self) -> None:
         """Tell running jobs to stop that somebody asked to."""
@@ -122,6 +126,7 @@ class Upkeep:
             return
         self._hourly_at = now
         self._engine.write(lambda tx: ensure_history(tx, now=now))
+        self._rescuer.sweep()
         for feature in self._features:
             feature.periodic(self._engine.write, now)
 

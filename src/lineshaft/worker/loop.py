@@ -28,6 +28,7 @@ _log = logging.getLogger("lineshaft.worker")
 
 _LONGEST_BACKOFF: Final = 2.0
 _SHORTEST_WAIT: Final = 0.001
+_MOST_HELD: Final = 10_000
 _VACUUM_AFTER_JOBS: Final = 5_000
 _VACUUM_SECONDS: Final = 2.0
 
@@ -189,7 +190,7 @@ class StoreLoop:
 
     def _reconcile(self, now: int) -> None:
         """Give back jobs that a claim took whose commit's answer was lost: the store says we hold them, we do not."""
-        held = self._engine.read(lambda tx: orphans(tx, self._worker))
+        held = self._engine.read(lambda tx: orphans(tx, self._worker, limit=_MOST_HELD))
         known = {run.id for run in self._dispatcher.runs.values()} | self._finisher.pending_ids()
         unknown = [one.held for one in held if one.held.id not in known]
         self._write([PutBack(one, Stage.READY, None, gives_attempt_back=True) for one in unknown], now)

@@ -11,7 +11,7 @@ from lineshaft.engines.base import Engine, Tx
 from lineshaft.events import JobRescued, Subscribers
 from lineshaft.outcomes import JobError
 from lineshaft.store.finish import write_transitions
-from lineshaft.store.upkeep import Orphan, Suspect, orphans, remove_worker, suspects
+from lineshaft.store.upkeep import Orphan, Suspect, orphans, remove_worker, suspects, unregistered_holders
 from lineshaft.transitions import Close, Stage, Transition, rescue
 
 _log = logging.getLogger("lineshaft.worker")
@@ -38,6 +38,11 @@ class Rescuer:
         if had_gap:
             return 0
         return sum(self._rescue(one) for one in self._dead(now))
+
+    def sweep(self) -> int:
+        """Rescue jobs whose worker has no row any more, and return how many there were."""
+        holders = self._engine.read(unregistered_holders)
+        return sum(self._rescue(Suspect(holder, True, "an unknown host", 0)) for holder in holders)
 
     def _dead(self, now: int) -> list[Suspect]:
         def find(tx: Tx) -> list[Suspect]:

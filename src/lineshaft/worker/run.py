@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -45,6 +47,8 @@ class Run(CurrentJob):
         self.stop_cause: Cause | None = None
         self.stop_permit = [True]
         self.stop_sent = False
+        self.stop_wanted: Cause | None = None
+        """What a stop that found the permit taken was for."""
         self.progress_text: str | None = None
         self.stored_progress: str | None = None
         self.joblog: JobLog | None = None
@@ -116,6 +120,29 @@ class Run(CurrentJob):
         self.is_started = True
         if self.on_start is not None:
             self.on_start(self)
+
+    @contextmanager
+    def unstoppable(self) -> Iterator[None]:
+        """Put off a stop until the end of the block: raised inside, it would leave locks of the library taken."""
+        has_permit = self.take_permit()
+        while not has_permit and not self.stop_sent:
+            time.sleep(0)  # it is under way, and arrives here
+        try:
+            yield
+        finally:
+            if has_permit:
+                self.stop_permit.append(True)
+        if has_permit and self.stop_wanted is not None and self.take_permit():
+            self.stop_cause, self.stop_sent = self.stop_wanted, True
+            raise Cancelled(self.stop_wanted)
+
+    def take_permit(self) -> bool:
+        """Take the permit to stop the job, which exactly one can; popping from a list is atomic."""
+        try:
+            self.stop_permit.pop()
+        except IndexError:
+            return False
+        return True
 
     def keep_log_record(self, record: logging.LogRecord) -> None:
         """Keep a line that the job logged."""

@@ -137,8 +137,10 @@ class JobTransactions:
     @contextmanager
     def open(self, run: Run) -> Iterator[Any]:
         """Open the transaction of a plain job for the length of a block; it commits when the function returns."""
-        held = self._hold(run)
-        with self._inside(run, held, held.begin()) as connection:
+        with run.unstoppable():
+            held = self._hold(run)
+            tx = held.begin()
+        with self._inside(run, held, tx) as connection:
             yield connection
 
     @asynccontextmanager
@@ -180,8 +182,9 @@ class JobTransactions:
         try:
             yield tx.connection  # type: ignore[attr-defined]
         except BaseException as error:
-            held.roll_back(error)
-            run.held_transaction = None
+            with run.unstoppable():
+                held.roll_back(error)
+                run.held_transaction = None
             raise
         finally:
             joined.reset(token)

@@ -96,6 +96,7 @@ class Worker:
             self._lose_lease,
         )
         upkeep.step()
+        self.claimer.has_lease = upkeep.has_lease
         stalls = StallWatch(
             self.dispatcher,
             self.claimer.queues.__getitem__,

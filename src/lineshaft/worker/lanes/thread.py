@@ -41,7 +41,10 @@ class ThreadLane(Lane):
     def stop(self, run: Run, cause: Cause) -> None:
         """Raise `Cancelled` in the thread of a job, at the next line of Python that it runs."""
         slot = next((one for one in list(self._slots.values()) if one.run is run), None)
-        if slot is None or not _take(run.stop_permit):
+        if slot is None:
+            return
+        run.stop_wanted = cause
+        if not run.take_permit():
             return
         run.stop_cause = cause
         if slot.run is run:
@@ -135,7 +138,7 @@ class ThreadLane(Lane):
                     slot.run = run  # from here on a stop can arrive, on any line
                     run.start()
                     outcome = self._execute(run)
-                if not _take(run.stop_permit):
+                if not run.take_permit():
                     _swallow_late_stop(run)
             except Cancelled as error:  # it arrived before the job's first line or after its last
                 outcome = outcome or rolled_back(run, error)
@@ -151,15 +154,6 @@ class _Slot:
         self.is_replaced = False
         self.bell = threading.Semaphore(0)
         self.thread = threading.Thread(target=lane.work, args=(self,), name=name, daemon=True)
-
-
-def _take(permit: list[bool]) -> bool:
-    """Take the permit, which exactly one of two threads can; popping from a list is atomic."""
-    try:
-        permit.pop()
-    except IndexError:
-        return False
-    return True
 
 
 def _swallow_late_stop(run: Run) -> None:

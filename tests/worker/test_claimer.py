@@ -1,0 +1,41 @@
+"""The claimer, driven without its thread."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lineshaft.worker.claimer import Claimer
+from tests.plugins.engines import NOW, WORKER, new_row, store_rows
+
+if TYPE_CHECKING:
+    from lineshaft.engines.base import Engine
+
+
+def claimer(engine: Engine, **queues: int) -> Claimer:
+    return Claimer(engine, WORKER, queues, sum(queues.values()), engine.clock)
+
+
+def test_a_worker_without_a_lease_claims_nothing(engine: Engine) -> None:
+    """A worker that slept past its lease takes no job before it has beaten again: nobody would rescue that job."""
+    store_rows(engine, new_row())
+    one = claimer(engine, default=10)
+    one.has_lease = lambda: False
+    assert not one.has_work(NOW)
+    assert engine.write(lambda tx: one.claim(tx, NOW)) == []
+    one.has_lease = lambda: True
+    assert one.has_work(NOW)
+    assert len(engine.write(lambda tx: one.claim(tx, NOW))) == 1
+
+
+def test_queues_are_served_up_to_their_limits(engine: Engine) -> None:
+    """Each queue gives as many jobs as it has places, in the order in which the queues are named."""
+    store_rows(engine, *(new_row(queue=queue) for queue in ("b", "b", "b", "a", "a", "a")))
+    claimed = engine.write(lambda tx: claimer(engine, a=2, b=1).claim(tx, NOW))
+    assert [job.queue for job in claimed] == ["a", "a", "b"]
+
+
+def test_slots_bind_all_queues_together(engine: Engine) -> None:
+    """Fewer slots than the queues' places: no more jobs than slots are claimed, the first queue's first."""
+    store_rows(engine, *(new_row(queue=queue) for queue in ("b", "b", "a", "a")))
+    one = Claimer(engine, WORKER, {"a": 2, "b": 2}, 3, engine.clock)
+    assert [job.queue for job in engine.write(lambda tx: one.claim(tx, NOW))] == ["a", "a", "b"]

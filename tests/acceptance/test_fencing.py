@@ -8,7 +8,7 @@ from collections.abc import Callable
 from lineshaft import Lineshaft, State
 from tests.plugins.apps import StartProcess, eventually
 
-SHORT_LEASE = {"lease": "2s", "silence": "0.6s", "heartbeat": "0.2s"}
+SHORT_LEASE = {"lease": "2s", "silence": "0.6s", "heartbeat": "0.2s", "stop_patience": "10s"}
 
 
 def test_late_result_of_a_stopped_worker_changes_nothing(

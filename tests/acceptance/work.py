@@ -14,7 +14,7 @@ import time
 from collections import defaultdict
 from collections.abc import Iterator
 
-from lineshaft import Lineshaft, current_job
+from lineshaft import Cancelled, Lineshaft, current_job
 
 URL, MODE, QUEUES, SETTINGS = sys.argv[1:5]
 app = Lineshaft(URL, **json.loads(SETTINGS))
@@ -44,11 +44,16 @@ def hold(name: str, gate: str = "never") -> str:
 
 @app.task
 def report_pid(gate: str) -> int:
+    """Say at the gate's opening which process ran it, told to stop or not."""
     say("start", gate, current_job().attempt)
-    if MODE == "hold":
-        gates[gate].wait()
-    say("end", gate, current_job().attempt)
-    return os.getpid()
+    while True:
+        try:
+            if MODE == "hold":
+                gates[gate].wait()
+            say("end", gate, current_job().attempt)
+        except Cancelled:
+            continue
+        return os.getpid()
 
 
 @app.task

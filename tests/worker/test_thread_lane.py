@@ -76,6 +76,26 @@ def test_cancel_reaches_a_running_thread(app: Lineshaft, start_worker: StartWork
     assert job.errors == []
 
 
+def test_stop_that_python_swallows_is_sent_again(app: Lineshaft, start_worker: StartWorker, gates: Gates) -> None:
+    """A stop that strikes inside a destructor, where Python drops exceptions, still ends the job."""
+
+    class Trap:
+        def __del__(self) -> None:
+            gates.wait("never")
+
+    @app.task(name="trapped", timeout=0.05, retry=None)
+    def trapped() -> None:
+        Trap()
+        gates.note("out of the trap")
+        gates.wait("never")
+
+    start_worker(app)
+    job = trapped.enqueue()
+    assert gates.next() == "out of the trap"
+    with pytest.raises(JobTimeout):
+        job.result(10)
+
+
 def test_stop_never_hits_the_next_job(app: Lineshaft, start_worker: StartWorker) -> None:
     """Stops that race with the ends of short jobs in one thread end those jobs or nothing, never the one after."""
     strays: list[str] = []

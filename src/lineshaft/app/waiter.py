@@ -123,18 +123,19 @@ class Waiter:
 
     def _listen(self) -> None:
         if self._thread is None:
-            self._thread = threading.Thread(target=self._work, name="lineshaft-waiter", daemon=True)
-            self._thread.start()
+            thread = threading.Thread(target=self._work, args=(self._closed,), name="lineshaft-waiter", daemon=True)
+            thread.start()
+            self._thread = thread  # only now: one that Ctrl-C kept from starting cannot be joined, and ends by `closed`
 
-    def _work(self) -> None:
-        while not self._closed.is_set():
+    def _work(self, closed: threading.Event) -> None:
+        while not closed.is_set():
             try:
                 self._listener = self._store.engine.listen("waiter")
                 self._is_listening.set()
-                while not self._closed.is_set():
+                while not closed.is_set():
                     self._hear(self._listener.receive(self._store.engine.idle_poll if self._waits else None))
             except StoreError:
-                self._closed.wait(_LISTEN_AGAIN_SECONDS)
+                closed.wait(_LISTEN_AGAIN_SECONDS)
             finally:
                 if self._listener is not None:
                     self._listener.close()

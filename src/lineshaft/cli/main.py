@@ -12,6 +12,7 @@ from typing import Final
 
 import click
 
+from lineshaft.cli.interrupts import lost_interrupts_raised_again
 from lineshaft.cli.root import root
 from lineshaft.cli.session import Session
 from lineshaft.errors import ConfigError, LineshaftError
@@ -33,7 +34,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = list(sys.argv[1:] if arguments is None else arguments)
     session = Session()
     try:
-        code = _run(given, session)
+        with lost_interrupts_raised_again():
+            code = _run(given, session)
         sys.stdout.flush()
     except BrokenPipeError:
         return _reader_gone()

@@ -47,6 +47,8 @@ class Run(CurrentJob):
         self.stop_cause: Cause | None = None
         self.stop_permit = [True]
         self.stop_sent = False
+        self.is_stop_lost = False
+        """Whether Python swallowed the stop that was sent."""
         self.stop_wanted: Cause | None = None
         """What a stop that found the permit taken was for."""
         self.progress_text: str | None = None
@@ -135,6 +137,14 @@ class Run(CurrentJob):
         if has_permit and self.stop_wanted is not None and self.take_permit():
             self.stop_cause, self.stop_sent = self.stop_wanted, True
             raise Cancelled(self.stop_wanted)
+
+    def note_lost_stop(self) -> None:
+        """Let the stop be sent again: it was raised in a destructor or the like, where Python only prints it.
+
+        Called in the job's own thread: what has not ended yet has not given its permit away either.
+        """
+        self.stop_sent, self.is_stop_lost = False, True
+        self.stop_permit.append(True)
 
     def take_permit(self) -> bool:
         """Take the permit to stop the job, which exactly one can; popping from a list is atomic."""

@@ -70,6 +70,9 @@ class Watch:
                 continue
             if cause is not None:
                 self.stop(run, lane, cause)
+            elif run.is_stop_lost and run.stop_cause is not None:
+                run.is_stop_lost = False
+                self.stop(run, lane, run.stop_cause)
             else:
                 self._report(run, lane)
         return self._next_in()

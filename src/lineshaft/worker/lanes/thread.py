@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from lineshaft.outcomes import Cancelled, Cause, Outcome
 from lineshaft.worker.execute import rolled_back
 from lineshaft.worker.lanes.base import Deliver, Lane
+from lineshaft.worker.lanes.unraisable import note_lost_stops
 from lineshaft.worker.run import Run
 
 Execute = Callable[[Run], Outcome]
@@ -32,6 +33,7 @@ class ThreadLane(Lane):
         self._sleepers: list[_Slot] = []
         self._slots: dict[int, _Slot] = {}
         self._closed = False
+        note_lost_stops()
 
     def submit(self, runs: Sequence[Run]) -> None:
         """Take jobs and wake one thread; it wakes the next, so that a burst of tiny jobs wakes few."""

@@ -10,6 +10,7 @@ import sqlite3
 import urllib.error
 import urllib.request
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -227,6 +228,24 @@ def test_it_tells_systemd(start_command: StartCommand, sqlite_url: str, tmp_path
         heard("WATCHDOG=1")
         command.send(signal.SIGTERM)
         heard("STOPPING=1")
+        assert command.end() == 0
+
+
+@pytest.mark.parametrize("processes", ["1", "2"])
+def test_a_manager_that_does_not_read_holds_nothing_up(
+    start_command: StartCommand, sqlite_url: str, tmp_path: Path, processes: str
+) -> None:
+    """A notify socket whose queue is full keeps a worker neither from working nor from ending."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(tmp_path / "notify"))
+        environment = {"NOTIFY_SOCKET": str(tmp_path / "notify"), "WATCHDOG_USEC": "100000"}
+        command = start_command(sqlite_url, "--processes", processes, **environment)
+        command.ready(int(processes))
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as filler, suppress(BlockingIOError):
+            filler.setblocking(False)
+            while True:
+                filler.sendto(b"STATUS=full", str(tmp_path / "notify"))
+        command.send(signal.SIGTERM)
         assert command.end() == 0
 
 

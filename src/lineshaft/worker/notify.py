@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Final
 
 _MICROSECONDS: Final = 1_000_000
+_PATIENCE_SECONDS: Final = 1.0
 VARIABLES: Final = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID")
 """The environment that speaks to one process of a service only: its children must not inherit it."""
 
@@ -22,11 +23,11 @@ class Notifier:
 
     def ready(self, status: str) -> None:
         """Say that the start is over."""
-        self._send(f"READY=1\nSTATUS={status}")
+        self._send(f"READY=1\nSTATUS={status}", _PATIENCE_SECONDS)
 
     def stopping(self, status: str) -> None:
         """Say that the process is about to end."""
-        self._send(f"STOPPING=1\nSTATUS={status}")
+        self._send(f"STOPPING=1\nSTATUS={status}", _PATIENCE_SECONDS)
 
     def status(self, status: str) -> None:
         """Show one line in `systemctl status`."""
@@ -36,10 +37,12 @@ class Notifier:
         """Say that the process lives."""
         self._send("WATCHDOG=1")
 
-    def _send(self, message: str) -> None:
+    def _send(self, message: str, patience: float = 0.0) -> None:
+        """Send; a manager whose queue is full (Linux keeps 10 messages) is waited for as long as `patience` seconds."""
         if self._address is None:
             return
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sender:
+            sender.settimeout(patience)
             try:
                 sender.connect(self._address)
                 sender.sendall(message.encode())

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
 
-from lineshaft import ConfigError, Lineshaft, State
+from lineshaft import ConfigError, Lineshaft, State, current_job
 from lineshaft.store.claim import claim_jobs
-from tests.plugins.apps import Gates, StartWorker
+from tests.plugins.apps import Gates, StartWorker, eventually
 
 
 def test_with_block_runs_jobs(app: Lineshaft) -> None:
@@ -90,6 +91,33 @@ def test_stop_puts_jobs_back(app: Lineshaft, start_worker: StartWorker, gates: G
     gates.open("go")
     start_worker(app)
     assert (job.result(10), job.attempt) == ("done", 1)
+
+
+def test_job_that_ignores_the_stop_is_not_started_twice(
+    app: Lineshaft, start_worker: StartWorker, gates: Gates
+) -> None:
+    """A job that goes on after its worker's block is run by nobody else until its code has ended, and then is."""
+
+    @app.task(name="deaf")
+    def deaf() -> int:
+        gates.note(current_job().attempt)
+        gates.wait_deaf("wake")
+        return current_job().attempt or 0
+
+    worker = start_worker(app)
+    job = deaf.enqueue()
+    assert gates.next() == 1
+    worker.stop(grace=0)
+    assert worker.worker.ended.is_set()
+    heir = start_worker(app)
+    assert [one.state for one in app.workers.list()] == ["draining", "running"]
+    stopped_at = app.workers.list()[0].heartbeat_at
+    eventually(lambda: app.workers.list()[0].heartbeat_at > stopped_at + timedelta(seconds=1))
+    assert job.refresh().state is State.RUNNING
+    gates.open("wake")
+    assert gates.next() == 1
+    assert job.result(10) == 1
+    eventually(lambda: [one.id for one in app.workers.list()] == [heir.worker.id])
 
 
 def test_unstarted_jobs_are_released_at_once(app: Lineshaft, start_worker: StartWorker, gates: Gates) -> None:

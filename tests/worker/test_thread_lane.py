@@ -194,4 +194,5 @@ def test_too_many_deaf_threads_end_the_worker(app: Lineshaft, start_worker: Star
     assert running.worker.is_hung
     late = deaf.enqueue()
     assert late.refresh().state is State.QUEUED
+    gates.open("wake")
     eventually(lambda: app.workers.list() == [])

@@ -234,13 +234,13 @@ class Lineshaft(TaskRegistrar):
         `queues` is `{"pdf": 4}`, `["pdf"]` or `"pdf:4,default:10"`; without it, every queue that a task of this app
         names is served, ten jobs at once.
         """
-        return InProcessWorker(lambda: self.make_worker(queues, slots=slots))
+        return InProcessWorker(lambda: self.make_worker(queues, slots=slots, lingers=True))
 
-    def make_worker(self, queues: Queues = None, *, slots: int | None = None) -> Worker:
-        """Return a worker that is not started."""
+    def make_worker(self, queues: Queues = None, *, slots: int | None = None, lingers: bool = False) -> Worker:
+        """Return a worker that is not started; one that `lingers` keeps jobs that ignore its stop."""
         self.load_imports()
         served = parse_queues(queues, self._queues_of_tasks())
-        return Worker(self.runtime(), served, slots=slots, version=VERSION)
+        return Worker(self.runtime(), served, slots=slots, version=VERSION, lingers=lingers)
 
     def run(self, queues: Queues = None, *, slots: int | None = None, grace: float | None = None) -> None:
         """Run a worker as this process: blocks until SIGTERM or SIGINT, then stops in good order."""

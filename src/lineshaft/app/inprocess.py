@@ -34,7 +34,10 @@ class InProcessWorker:
         return self
 
     def stop(self, grace: float | None = None) -> None:
-        """Stop the worker: claim no more, let running jobs finish for `grace` seconds, put back the others."""
+        """Stop the worker: claim no more, let running jobs finish for `grace` seconds, put back the others.
+
+        A job that ignores being stopped stays with this process: no other worker takes it before its code has ended.
+        """
         if self._worker is not None:
             self._worker.stop(grace)
 

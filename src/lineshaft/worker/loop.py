@@ -95,8 +95,8 @@ class StoreLoop:
             self._empty.wait_for(lambda: self._is_drained or self._grace_ended, timeout=seconds)
             return self._is_drained
 
-    def wait_until_empty(self, seconds: float) -> bool:
-        """Wait until no job is held and every outcome is written; False when the time was over first."""
+    def wait_until_empty(self, seconds: float | None) -> bool:
+        """Wait until no job is held and every outcome is written; False when the time (None: no limit) was over."""
         with self._empty:
             return self._empty.wait_for(lambda: self._is_drained, timeout=seconds)
 

@@ -45,12 +45,22 @@ class Worker:
     """Claims and runs jobs of some queues until it is told to stop.
 
     `queues` says how many jobs of each queue run at once, in the order in which the queues are served; `slots` limits
-    all of them together.
+    all of them together. Jobs that ignore the stop are put back where the process ends at once; with `lingers` it may
+    go on, so they keep their lease until their code has ended or the process has.
     """
 
-    def __init__(self, runtime: Runtime, queues: Mapping[str, int], *, slots: int | None = None, version: str) -> None:
+    def __init__(
+        self,
+        runtime: Runtime,
+        queues: Mapping[str, int],
+        *,
+        slots: int | None = None,
+        version: str,
+        lingers: bool = False,
+    ) -> None:
         self.runtime, self.queues, self._version = runtime, dict(queues), version
         self._slots = slots or sum(queues.values())
+        self._lingers = lingers
         self._retention = runtime.retention
         self._stopped = threading.Event()
         self.ended = threading.Event()
@@ -144,7 +154,10 @@ class Worker:
         try:
             if not self.loop.wait_out_grace(seconds):
                 self._interrupt()
-            self._close()
+            if self._lingers and self._held():
+                self._linger()
+            else:
+                self._close()
         finally:
             self.ended.set()
 
@@ -157,10 +170,23 @@ class Worker:
         stoppable = [run for run in self._held() if not run.is_hung]
         for run in stoppable:
             self._stop_run(run, "shutdown")
-        if not self.loop.wait_until_empty(patience if stoppable else 0):
+        if not self.loop.wait_until_empty(patience if stoppable else 0) and not self._lingers:
             for run in self._held():
                 self._abandon(run)
             self.loop.wait_until_empty(patience)
+
+    def _linger(self) -> None:
+        """Hold the lease of jobs whose code goes on in this process: nobody else may run them meanwhile."""
+        for run in self._held():
+            _log.error(
+                "job %s (%s) did not stop; no other worker takes it before it or this process ends", run.id, run.name
+            )
+        self._exit_lifespans()
+        threading.Thread(target=self._close_when_empty, name="lineshaft-linger", daemon=True).start()
+
+    def _close_when_empty(self) -> None:
+        self.loop.wait_until_empty(None)
+        self._close()
 
     def _abandon(self, run: Run) -> None:
         _log.error("job %s (%s) did not stop; it dies with this process", run.id, run.name)

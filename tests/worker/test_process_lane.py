@@ -40,7 +40,7 @@ from lineshaft.store.claim import Claimed
 from lineshaft.task import Task
 from lineshaft.transitions import Held
 from lineshaft.worker.child_run import JobRunner, Reporter
-from lineshaft.worker.lanes import wire
+from lineshaft.worker.lanes import pool, wire
 from lineshaft.worker.lanes.async_ import LoopThread
 from lineshaft.worker.lanes.process import ProcessLane
 from lineshaft.worker.loading import load_app
@@ -315,9 +315,16 @@ class _Recorder(threading.Event):
 # --- stopping jobs --------------------------------------------------------------------------------------------------
 
 
-def test_a_cancel_is_seen_by_the_job(lane: Harness, fifo: Callable[[str], Path], tmp_path: Path) -> None:
+@pytest.fixture
+def long_clean_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have stopped jobs clean up for as long as a busy machine needs: the kill is what other tests are about."""
+    monkeypatch.setattr(pool, "_CLEAN_UP_SECONDS", dict.fromkeys(("timeout", "cancel", "shutdown"), LIMIT_SECONDS))
+
+
+@pytest.mark.usefixtures("long_clean_up")
+def test_a_cancel_is_seen_by_the_job(make: Callable[..., Harness], fifo: Callable[[str], Path], tmp_path: Path) -> None:
     """A job that waits in a blocking call gets `Cancelled` with its cause, and ends as cancelled."""
-    begun, seen = fifo("begun"), tmp_path / "seen"
+    lane, begun, seen = make(stop_patience=100_000_000), fifo("begun"), tmp_path / "seen"
     run = make_run(process_app.wait_for_cancel, str(begun), str(seen))
     lane.lane.submit([run])
     begun.read_text()
@@ -327,9 +334,10 @@ def test_a_cancel_is_seen_by_the_job(lane: Harness, fifo: Callable[[str], Path],
     assert run.stop_cause == "cancel"
 
 
-def test_a_coroutine_is_cancelled(lane: Harness, fifo: Callable[[str], Path], tmp_path: Path) -> None:
+@pytest.mark.usefixtures("long_clean_up")
+def test_a_coroutine_is_cancelled(make: Callable[..., Harness], fifo: Callable[[str], Path], tmp_path: Path) -> None:
     """An async job gets `CancelledError`, and at shutdown goes back untouched."""
-    begun, seen = fifo("begun"), tmp_path / "seen"
+    lane, begun, seen = make(stop_patience=100_000_000), fifo("begun"), tmp_path / "seen"
     run = make_run(process_app.wait_for_cancel_async, str(begun), str(seen))
     lane.lane.submit([run])
     begun.read_text()

@@ -31,19 +31,31 @@ _decode: Final = msgspec.json.Decoder().decode
 _decode_error: Final = msgspec.json.Decoder(JobError).decode
 
 _COUNTER_BITS: Final = 12
+_COUNTER: Final = (1 << _COUNTER_BITS) - 1
+_VARIANTS: Final = dict(zip("0123456789abcdef", "89ab" * 4, strict=True))  # two random bits behind the bits 10
 _id_lock: Final = threading.Lock()
 _last_id: list[int] = [0]
 
 
 def new_id() -> str:
     """Return a new job id: a UUIDv7 (RFC 9562), greater than every one made before in this process."""
+    return new_ids(1)[0]
+
+
+def new_ids(count: int) -> list[str]:
+    """Return new job ids, as `new_id` makes them, in ascending order."""
     with _id_lock:
-        ticks = (wall_clock() << _COUNTER_BITS) // 1_000  # milliseconds, then 12 bits that count within one
-        _last_id[0] = ticks = max(ticks, _last_id[0] + 1)
-    millis, counter = ticks >> _COUNTER_BITS, ticks & ((1 << _COUNTER_BITS) - 1)
-    tail = (int.from_bytes(os.urandom(8)) & ((1 << 62) - 1)) | (0b10 << 62)
-    number = f"{(millis << 80) | (7 << 76) | (counter << 64) | tail:032x}"
-    return f"{number[:8]}-{number[8:12]}-{number[12:16]}-{number[16:20]}-{number[20:]}"
+        # Milliseconds, then 12 bits that count within one; who makes more of them borrows from the next.
+        first = max((wall_clock() << _COUNTER_BITS) // 1_000, _last_id[0] + 1)
+        _last_id[0] = first + count - 1
+    tails = os.urandom(8 * count).hex()
+    return [_id(first + n, tails[16 * n : 16 * n + 16]) for n in range(count)]
+
+
+def _id(ticks: int, tail: str) -> str:
+    millis = f"{ticks >> _COUNTER_BITS:012x}"
+    variant = _VARIANTS[tail[0]]
+    return f"{millis[:8]}-{millis[8:]}-7{ticks & _COUNTER:03x}-{variant}{tail[1:4]}-{tail[4:]}"
 
 
 def checked_id(job_id: str) -> str:

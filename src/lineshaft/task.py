@@ -64,7 +64,7 @@ class TaskDoor(Protocol):
     def providers(self) -> Mapping[Callable[..., Any], Callable[..., Any]]: ...
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # to freeze it would make each one cost four times as much
 class NewJob(Generic[R_co]):
     """A checked job that is not stored yet; `app.enqueue_many`, batches and workflows take it."""
 

@@ -12,15 +12,14 @@ import pytest
 
 from lineshaft import Lineshaft, State
 from lineshaft.app.store import Store
-from lineshaft.engines.base import Tx
 from lineshaft.errors import StoreUnavailableError
 from tests.plugins.apps import LIMIT, Gates, StartWorker
 
-COMMIT_REPLY = b"COMMIT\x00"
+COMMIT_REPLIES = (b"COMMIT\x00", b"INSERT 0 1\x00")  # of a transaction, and of a statement that is one by itself
 
 
 class CommitEater:
-    """A proxy before PostgreSQL that, once armed, forwards a COMMIT and breaks the connection in place of its reply."""
+    """A proxy before PostgreSQL that, once armed, forwards a commit and breaks the connection in place of its reply."""
 
     def __init__(self, url: str) -> None:
         parts = urlsplit(url)
@@ -49,7 +48,7 @@ class CommitEater:
     def _pump(self, source: socket.socket, sink: socket.socket, is_reply: bool) -> None:  # noqa: FBT001 - a direction
         with suppress(OSError), source, sink:
             while data := source.recv(65_536):
-                if is_reply and self.is_armed and COMMIT_REPLY in data:
+                if is_reply and self.is_armed and any(reply in data for reply in COMMIT_REPLIES):
                     self.is_armed = False
                     self.has_eaten.set()
                     self.may_break.wait(LIMIT)
@@ -73,7 +72,7 @@ def test_resent_job_that_finished_meanwhile_is_not_run_again(
     start_worker: StartWorker,
     gates: Gates,
 ) -> None:
-    """An enqueue whose COMMIT reply was lost, sent again after its job had finished, stores and runs nothing more."""
+    """An enqueue whose reply was lost after its commit, sent again when its job has finished, changes nothing."""
     elsewhere = make_app(postgres_url)
 
     @elsewhere.task(name="once")
@@ -105,31 +104,32 @@ def test_resent_job_that_finished_meanwhile_is_not_run_again(
     }
 
 
+@pytest.mark.parametrize("door, count", [("execute_alone", 1), ("write", 2)])
 def test_resend_after_a_lost_answer_is_the_same_job(
-    app: Lineshaft, start_worker: StartWorker, gates: Gates, monkeypatch: pytest.MonkeyPatch
+    app: Lineshaft, start_worker: StartWorker, monkeypatch: pytest.MonkeyPatch, door: str, count: int
 ) -> None:
-    """On every store, an enqueue that committed before its connection failed gives back the job that it had stored."""
+    """On every store, an enqueue that committed before its connection failed gives back the jobs that it had stored."""
     runs: list[str] = []
-    app.task(name="once")(lambda: runs.append("ran"))
+    once = app.task(name="once")(lambda: runs.append("ran"))
     start_worker(app)
-    engine_write = app._store.engine.write
+    write = getattr(app._store.engine, door)
     calls: list[bool] = []
 
-    def write_and_lose_the_answer(operation: Callable[[Tx], object]) -> object:
-        answer = engine_write(operation)
+    def write_and_lose_the_answer(*sent: object) -> object:
+        answer = write(*sent)
         if threading.current_thread() is threading.main_thread() and not calls:
             calls.append(True)
-            [job] = app.jobs.list()
-            job.wait(10)
+            for job in app.jobs.list():
+                job.wait(10)
             raise StoreUnavailableError("the connection broke before the answer came")
         return answer
 
     app.jobs.count()  # from here on the store counts as reached
     assert isinstance(app._store, Store)
-    monkeypatch.setattr(app._store.engine, "write", write_and_lose_the_answer)
-    job = app.enqueue("once")
+    monkeypatch.setattr(app._store.engine, door, write_and_lose_the_answer)
+    jobs = app.enqueue_many([once.new() for _ in range(count)])
     monkeypatch.undo()
     assert calls
-    assert job.wait(10).state is State.COMPLETED
+    assert [job.wait(10).state for job in jobs] == [State.COMPLETED] * count
     app.enqueue("once").result(10)
-    assert (runs, app.jobs.count()) == (["ran", "ran"], 2)
+    assert (len(runs), app.jobs.count()) == (count + 1, count + 1)

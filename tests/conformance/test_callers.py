@@ -21,8 +21,8 @@ from sqlalchemy.orm import Session, scoped_session, sessionmaker
 from lineshaft.config import parse_store
 from lineshaft.engines.base import ConflictError
 from lineshaft.engines.callers import caller_tx, is_async_connection, needs_calling_thread
-from lineshaft.engines.callers.postgres import number_parameters
 from lineshaft.engines.postgres import PostgresEngine
+from lineshaft.engines.postgres.prepared import number_parameters
 from lineshaft.engines.sqlite import SqliteEngine
 from lineshaft.errors import ConfigError, QueueFull, SchemaError, StoreError
 from lineshaft.store.enqueue import NewRow, insert_jobs

@@ -1,93 +1,300 @@
-"""The hot statements use their indexes however large the tables are and however stale the statistics."""
+"""No plan goes wrong: a hot statement reads about as many rows as its batch, however large the tables are.
+
+Each is planned as our sessions plan it and is really run (and undone), on empty, small and large tables, with
+statistics that are fresh, that were made while the table was empty, and none at all.
+"""
 
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, cast
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, Literal, cast
 
+import psycopg.sql
 import pytest
 
+from benchmarks.load.filling import Filler
 from lineshaft.engines.base import Sql, Statement
-from lineshaft.engines.postgres.transaction import bind, in_schema
+from lineshaft.engines.postgres.transaction import PostgresTx, bind, in_schema
 from lineshaft.job import new_id
-from lineshaft.store import claim, finish
-from tests.plugins.engines import NOW, WORKER, claim_held, new_row, store_rows
+from lineshaft.store import inspect
+from lineshaft.transitions import Held, State
+from tests.conformance.plan_cases import BATCH, BY_NAME, RARE, WIDE, WIDE_ON_SQLITE, Case, Known, hot_cases, padded
+from tests.plugins.engines import WORKER, claim_held
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator
 
-    from lineshaft.engines.base import Engine, Params
+    from lineshaft.engines.base import Engine
     from lineshaft.engines.postgres import PostgresEngine
     from lineshaft.engines.sqlite.transaction import SqliteTx
 
-SIZES = {"empty": 0, "small": 30, "large": 20_000}
-FINISHED = [{"id": new_id(), "key": n, "claim": 1, "result": "1", "expires_at": NOW} for n in range(1, 101)]
-CASES: dict[str, tuple[Statement, Mapping[str, Any], Sequence[Params] | None, str, str]] = {
-    "claim_jobs": (
-        claim.SQL.claim_jobs, {"queue": "default", "limit": 100, "worker": WORKER, "now": NOW}, None,
-        "job_ready", "job_ready",
+Statistics = Literal["fresh", "stale", "none"]
+
+SIZES: Final = {"empty": (0, 0), "small": (100, 150), "large": (200_000, 300_000)}
+"""Live and finished jobs."""
+MOST_ROWS: Final = 25 * BATCH
+"""What a statement may look at on PostgreSQL: an id is looked for in every partition, and some rows are passed over."""
+MOST_STEPS: Final = 150_000
+"""What a statement may cost on SQLite, in instructions of its machine: less than one a live job of the large store."""
+SETTLE: Final = Statement(
+    "settle",
+    Sql.parse(
+        "update lineshaft_job set stage = 2, run_at = run_at + (run_at % 1000 > 0) * 7200000000"
+        " where stage = 1 and worker is null and run_at % 10 = 0;\n"
+        "update lineshaft_job set deadline = run_at + (run_at % 1000 > 1) * 3153600000000000"
+        " where stage = 1 and run_at % 10 = 1;\n",
+        "sqlite", (),
     ),
-    "complete_jobs": (
-        finish.SQL.complete_jobs, {"worker": WORKER, "now": NOW}, FINISHED, "INTEGER PRIMARY KEY", "job_pkey",
+    Sql.parse(
+        "with due as (update lineshaft.job set stage = 2, run_at = run_at + (run_at %% 1000 > 0)::int * 7200000000"
+        " where stage = 1 and worker is null and run_at %% 10 = 0)"
+        "update lineshaft.job set deadline = run_at + (run_at %% 1000 > 1)::int * 3153600000000000"
+        " where stage = 1 and run_at %% 10 = 1",
+        "postgres", (),
     ),
-    "promote_due": (claim.SQL.promote_due, {"now": NOW, "limit": 1_000}, None, "job_due", "job_due"),
-    "next_due": (claim.SQL.next_due, {}, None, "job_due", "job_due"),
-}  # fmt: skip
-every_case = pytest.mark.parametrize("case", CASES)
+)  # fmt: skip
+"""Of ten waiting jobs one is put off and one gets a deadline; of a hundred of each, one is due or overdue."""
+
+
+def fill(engine: Engine, size: str) -> Known:
+    """Fill a store, have some jobs held by a worker, and return what is where."""
+    live, finished = SIZES[size]
+    filler = Filler(engine)
+    filler.add_finished(finished)
+    filler.add_waiting(live)
+    engine.write(lambda tx: tx.run(SETTLE, {}))
+    held = claim_held(engine, limit=BATCH)
+    return known_of(engine, held)
+
+
+def known_of(engine: Engine, held: list[Held]) -> Known:
+    """Return a batch of ids of each kind."""
+    ids = {
+        state: padded([row.id for row in engine.read(lambda tx, state=state: _page(tx, state))])
+        for state in (State.QUEUED, State.COMPLETED)
+    }
+    made_up = [Held(new_id(), 1, WORKER, 1, 0, 0, None, 0, None, -1) for _ in range(BATCH - len(held))]
+    return Known(sorted([*held, *made_up], key=lambda one: one.id), ids[State.QUEUED], ids[State.COMPLETED])
+
+
+def _page(tx: Any, state: State) -> list[Any]:
+    return inspect.list_jobs(tx, inspect.Filter(states=(state,)), limit=BATCH, cursor=None)
+
+
+PARAMETER: Final = re.compile(r"%\((\w+)\)s")
+NEWEST: Final = """
+select name, parameter_types::text[] from pg_prepared_statements where statement = %s order by prepare_time desc limit 1
+"""
+FULL_SCAN: Final = re.compile(r"^SCAN lineshaft_(job|unique_key|job_log)$")
+SORT: Final = re.compile(r"USE TEMP B-TREE FOR (?!DISTINCT)")
+
 every_size = pytest.mark.parametrize("size", SIZES)
-ANALYZE = Statement("analyze", Sql(()), Sql.parse("analyze lineshaft.job", "postgres", ()))
+every_statistics = pytest.mark.parametrize("statistics", ["fresh", "stale", "none"])
 
 
-def fill(engine: Engine, count: int) -> None:
-    """Store as many jobs, a tenth of them not yet due, some of them held."""
-    rows = [new_row(run_at=NOW + n * (n % 10 == 0), stage=int(n % 10 != 0), rank=n % 5) for n in range(count)]
-    for start in range(0, count, 5_000):
-        store_rows(engine, *rows[start : start + 5_000])
-    claim_held(engine, limit=100)
+def test_every_statement_is_judged() -> None:
+    """A statement is hot and its plan is checked, or it is named with the reason why it may cost more."""
+    hot = {case.statement.name for case in hot_cases(known_of_nothing()).values()}
+    assert hot | RARE.keys() | WIDE.keys() == BY_NAME.keys()
+    assert not hot & (RARE.keys() | WIDE.keys())
 
 
+def known_of_nothing() -> Known:
+    """Return made-up ids."""
+    return Known([Held(one, 1, WORKER, 1, 0, 0, None, 0, None, -1) for one in padded([])], padded([]), padded([]))
+
+
+# --- PostgreSQL -------------------------------------------------------------------------------------------------------
+
+
+@every_statistics
 @every_size
-@every_case
-def test_postgres_plan(postgres_engine: Engine, case: str, size: str) -> None:
-    """With the engine's own session settings no hot statement reads the whole live table, whatever the statistics."""
-    statement, params, rows, _, index = CASES[case]
-    fill(postgres_engine, SIZES[size])
-    before = postgres_plan(postgres_engine, statement, params, rows)
-    postgres_engine.write(lambda tx: tx.run(ANALYZE, {}))
-    for plan in (before, postgres_plan(postgres_engine, statement, params, rows)):
-        assert index in plan, plan
-        assert "Seq Scan on job" not in plan, plan
+def test_postgres_plans(postgres_engine: Engine, size: str, statistics: Statistics) -> None:
+    """No hot statement reads a table as a whole or looks at more than some rows a job of its batch.
+
+    With stale statistics the very plans are checked that were made while the tables were empty.
+    """
+    plans = PostgresPlans(cast("PostgresEngine", postgres_engine))
+    if statistics == "stale":
+        plans.analyze()
+        plans.explain_all(known_of_nothing())
+    known = fill(postgres_engine, size)
+    if statistics == "fresh":
+        plans.analyze()
+    wrong = {name: found for name, plan in plans.explain_all(known).items() if (found := plan.faults())}
+    plans.close()
+    assert wrong == {}
 
 
+def test_postgres_plans_are_generic(postgres_engine: Engine) -> None:
+    """What is checked is the plan without values: the one that our sessions keep."""
+    plans = PostgresPlans(cast("PostgresEngine", postgres_engine))
+    plan = plans.explain_all(known_of_nothing())["claim_jobs"]
+    plans.close()
+    conditions = [node["Index Cond"] for node in plan.nodes() if "Index Cond" in node]
+    assert any("$" in condition for condition in conditions)
+
+
+@dataclass
+class PostgresPlan:
+    """A plan that was run, as PostgreSQL tells it."""
+
+    root: dict[str, Any]
+
+    def nodes(self) -> Iterator[dict[str, Any]]:
+        """Yield every step of the plan."""
+        waiting = [self.root]
+        while waiting:
+            node = waiting.pop()
+            yield node
+            waiting += node.get("Plans", [])
+
+    def faults(self) -> list[str]:
+        """Return what is wrong."""
+        return [fault for node in self.nodes() for fault in _faults(node)]
+
+
+def _faults(node: dict[str, Any]) -> Iterator[str]:
+    kind, table = node["Node Type"], node.get("Relation Name", "")
+    is_ours = table.startswith(("job", "history", "unique_key"))
+    rows = sum(node.get(key, 0) for key in ("Actual Rows", "Rows Removed by Filter", "Rows Removed by Index Recheck"))
+    rows *= node["Actual Loops"]
+    if kind == "Seq Scan" and is_ours:
+        yield f"Seq Scan on {table}"
+    if ((is_ours and "Scan" in kind) or kind == "Sort") and rows > MOST_ROWS:
+        yield f"{kind} on {table}: {rows:,.0f} rows"
+
+
+@dataclass
+class PostgresPlans:
+    """One session of ours, whose statements are prepared by running them and explained by their prepared names."""
+
+    engine: PostgresEngine
+
+    def __post_init__(self) -> None:
+        self._connection: psycopg.Connection[Any] = self.engine.connect()
+
+    def explain_all(self, known: Known) -> dict[str, PostgresPlan]:
+        """Run every hot statement, undone at once, and return its plan."""
+        return {name: self.explain(case) for name, case in hot_cases(known).items()}
+
+    def analyze(self) -> None:
+        """Make statistics."""
+        for table in ("job", "history", "unique_key"):
+            self._connection.execute(in_schema(f"analyze lineshaft.{table}", self.engine.schema), prepare=False)
+
+    def close(self) -> None:
+        """End the session."""
+        self._connection.close()
+
+    def explain(self, case: Case) -> PostgresPlan:
+        """Run a statement, undone at once, and return its plan."""
+        bound = bind(case.statement, case.params, case.rows)
+        with self._undone():
+            PostgresTx(self._connection, self.engine.schema).run(case.statement, case.params, case.rows)
+        names, call = self._prepared(case.statement)
+        with self._undone():
+            values = [psycopg.sql.Literal(bound[name]).as_string(self._connection) for name in names]
+            text = f"explain (analyze, timing off, format json) execute {call.format(*values)}"
+            [(found,)] = self._connection.execute(text.encode(), prepare=False).fetchall()
+        return PostgresPlan(found[0]["Plan"])
+
+    def _prepared(self, statement: Statement) -> tuple[list[str], str]:
+        """Return the parameters of a prepared statement, and how it is called by its name in this session."""
+        text = in_schema(statement.postgres.parts[0], self.engine.schema).decode()
+        names = list(dict.fromkeys(PARAMETER.findall(text)))
+        numbered = PARAMETER.sub(lambda found: f"${names.index(found[1]) + 1}", text).replace("%%", "%")
+        [name, types] = self._connection.execute(NEWEST, (numbered,), prepare=False).fetchone() or ("", [])
+        assert name, f"{statement.name} is not prepared"
+        values = ", ".join(f"{{}}::{kind}" for kind in types)
+        return names, f"{name}({values})" if types else name
+
+    @contextmanager
+    def _undone(self) -> Iterator[None]:
+        self._connection.execute("begin", prepare=False)
+        yield
+        # Past the driver, which would forget all that is prepared at a rollback.
+        self._connection.pgconn.exec_(b"rollback")
+
+
+# --- SQLite -----------------------------------------------------------------------------------------------------------
+
+
+@every_statistics
 @every_size
-@every_case
-def test_sqlite_plan(sqlite_engine: Engine, case: str, size: str) -> None:
-    """No hot statement scans the table or sorts; there are no statistics, for nothing ever makes them."""
-    statement, params, rows, index, _ = CASES[case]
-    fill(sqlite_engine, SIZES[size])
-    plan = sqlite_plan(sqlite_engine, statement, params, rows)
-    assert index in plan, plan
-    assert not re.search(r"^SCAN (lineshaft_)?job$", plan, re.MULTILINE), plan
-    assert "TEMP B-TREE" not in plan, plan
+def test_sqlite_plans(sqlite_engine: Engine, size: str, statistics: Statistics) -> None:
+    """No hot statement reads a table as a whole, sorts one, or takes more steps than some for each job of its batch."""
+    plans = SqlitePlans(sqlite_engine)
+    if statistics == "stale":
+        fill(sqlite_engine, "small")
+        plans.analyze()
+    known = fill(sqlite_engine, size)
+    if statistics == "fresh":
+        plans.analyze()
+    cases = {name: case for name, case in hot_cases(known).items() if case.statement.name not in WIDE_ON_SQLITE}
+    wrong = {name: faults for name, case in cases.items() if (faults := list(plans.faults(case)))}
+    assert wrong == {}
 
 
-def postgres_plan(
-    engine: Engine, statement: Statement, params: Mapping[str, Any], rows: Sequence[Params] | None
-) -> str:
-    """Explain the statement as the engine runs it: prepared, with the generic plan."""
-    postgres = cast("PostgresEngine", engine)
-    text = b"explain " + in_schema(statement.postgres.parts[0], postgres.schema)
-    with postgres.transaction() as tx:
-        found = tx.connection.execute(text, bind(statement, params, rows)).fetchall()
-    return "".join(f"{line}\n" for (line,) in found)
+class Undone(Exception):  # noqa: N818 - nothing went wrong
+    """Rolls a transaction back."""
 
 
-def sqlite_plan(engine: Engine, statement: Statement, params: Mapping[str, Any], rows: Sequence[Params] | None) -> str:
-    """Explain every part of the statement that reads the table."""
-    lines: list[str] = []
-    for part in statement.sqlite.parts:
-        explained = Statement("explain", Sql.parse(f"explain query plan {part}", "sqlite", ()), statement.postgres)
-        with engine.transaction() as tx:
-            found = cast("SqliteTx", tx).run(explained, {"previous": "[1]", **params}, rows)
-        lines += [row[3] for row in found]
-    return "".join(f"{line}\n" for line in lines)
+@dataclass
+class SqlitePlans:
+    """Explains statements, and counts the steps that they take."""
+
+    engine: Engine
+
+    def analyze(self) -> None:
+        """Make statistics, as an application may that shares the file; the store itself never does."""
+        with self.engine.transaction() as tx:
+            cast("SqliteTx", tx).connection.execute("analyze")
+
+    def faults(self, case: Case) -> Iterator[str]:
+        """Yield what is wrong."""
+        for line in self._explain(case):
+            if FULL_SCAN.search(line) or SORT.search(line):
+                yield line
+        if (steps := self._steps(case)) > MOST_STEPS:
+            yield f"{steps:,} steps"
+
+    def _explain(self, case: Case) -> Iterator[str]:
+        for part in case.statement.sqlite.parts:
+            sql = Sql((f"explain query plan {part}",), columns=case.statement.sqlite.columns)
+            explained = Statement("explain", sql, case.statement.postgres)
+            with self.engine.transaction() as tx:
+                yield from (row[3] for row in tx.run(explained, {"previous": "[1]", **case.params}, case.rows))
+
+    def _steps(self, case: Case) -> int:
+        thousands = 0
+
+        def count() -> None:
+            nonlocal thousands
+            thousands += 1
+
+        with suppress(Undone), self.engine.transaction() as tx:
+            connection = cast("SqliteTx", tx).connection
+            connection.set_progress_handler(count, 1_000)
+            try:
+                tx.run(case.statement, case.params, case.rows)
+            finally:
+                connection.set_progress_handler(None, 0)
+            raise Undone
+        return thousands * 1_000
+
+
+def test_faults_are_found(sqlite_engine: Engine, postgres_engine: Engine) -> None:
+    """The checks see what they look for: counting every job of a large store fails both."""
+    everything = dict.fromkeys(
+        ("cursor", "stages", "is_held", "is_cancelling", "queue", "name", "tenant", "since", "tag", "search")
+    )
+    case = Case(BY_NAME["count_live"], everything)
+    for engine in (sqlite_engine, postgres_engine):
+        Filler(engine).add_waiting(20_000)
+    assert list(SqlitePlans(sqlite_engine).faults(case)) != []
+    plans = PostgresPlans(cast("PostgresEngine", postgres_engine))
+    assert plans.explain(case).faults() != []
+    plans.close()

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from typing import TYPE_CHECKING, cast
 
 import pytest
 
 from lineshaft.clock import HOUR
-from lineshaft.errors import QueueFull
+from lineshaft.errors import QueueFull, StoreError, StoreUnavailableError
+from lineshaft.job import new_id
 from lineshaft.store import control, inspect
 from lineshaft.store.claim import claim_jobs
-from lineshaft.store.enqueue import insert_jobs
+from lineshaft.store.enqueue import insert_alone, insert_jobs
 from lineshaft.transitions import Complete, State
-from tests.plugins.engines import NOW, WORKER, claim_held, finish, new_row, row_of, state_in, store_rows
+from tests.plugins.engines import LIMIT_SECONDS, NOW, WORKER, claim_held, finish, new_row, row_of, state_in, store_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from lineshaft.engines.base import Engine
+    from lineshaft.engines.postgres import PostgresEngine
+    from lineshaft.store.enqueue import NewRow
     from tests.plugins.engines import MakeJob
 
 
@@ -29,13 +34,26 @@ def count(engine: Engine, wanted: inspect.Filter | None = None) -> int:
     return engine.read(lambda tx: inspect.count_jobs(tx, wanted or inspect.Filter()))
 
 
-def test_every_column_is_stored(engine: Engine) -> None:
-    """What was enqueued is what is read back."""
+def store_alone(engine: Engine, row: NewRow) -> None:
+    assert insert_alone(engine, row)
+
+
+def store_with_its_like(engine: Engine, row: NewRow) -> None:
+    store_rows(engine, row, {**row, "id": new_id(), "args": "[[],{}]"})
+
+
+def store_with_another(engine: Engine, row: NewRow) -> None:
+    store_rows(engine, row, new_row(queue="other"))
+
+
+@pytest.mark.parametrize("store", [store_alone, store_with_its_like, store_with_another])
+def test_every_column_is_stored(engine: Engine, store: Callable[[Engine, NewRow], None]) -> None:
+    """What was enqueued is what is read back, whichever statement stored it."""
     row = new_row(
         queue="pdf", rank=-50, run_at=NOW + 1, stage=0, created_at=NOW - 5, max_attempts=9, deadline=NOW + 7,
         tenant="acme", tags='["q3","ä"]', meta='{"by":"ann"}', args='[[1,"\\u0000 \\"x\\" ☃"],{"draft":true}]',
     )  # fmt: skip
-    store_rows(engine, row)
+    store(engine, row)
     stored = row_of(engine, row["id"])._asdict()
     shared = row.keys() & stored.keys()
     assert {name: stored[name] for name in shared} == {name: dict(row)[name] for name in shared}
@@ -97,6 +115,67 @@ def test_partly_stored_batch_is_completed(engine: Engine) -> None:
     store_rows(engine, *rows, is_resend=True)
     assert count(engine) == 4
     assert state_in(engine, held.id) is State.COMPLETED
+
+
+def test_jobs_of_one_call_keep_what_is_their_own(engine: Engine) -> None:
+    """Jobs that share everything but id and arguments are stored with their own."""
+    rows = [new_row(args=f"[[{number}],{{}}]") for number in range(100)]
+    store_rows(engine, *rows)
+    assert [row_of(engine, row["id"]).args for row in rows] == [row["args"] for row in rows]
+
+
+def test_alone_stores_nothing_in_a_limited_queue(engine: Engine) -> None:
+    """One statement cannot hold a queue's depth, so it leaves limited queues to a transaction that can."""
+    limit(engine, 3)
+    assert not insert_alone(engine, new_row())
+    assert insert_alone(engine, new_row(queue="other"))
+    assert count(engine) == 1
+
+
+def test_alone_waits_for_another_writer(engine: Engine) -> None:
+    """An enqueue in the middle of somebody else's transaction is stored as soon as that has ended."""
+    with ThreadPoolExecutor(1) as thread:
+        with engine.transaction() as tx:
+            insert_jobs(tx, [new_row()])
+            stored = thread.submit(insert_alone, engine, new_row())
+        assert stored.result(LIMIT_SECONDS)
+    assert count(engine) == 2
+
+
+def test_alone_refuses_a_text_that_postgres_cannot_hold(postgres_engine: Engine) -> None:
+    """A text with a NUL in it is refused, not cut off at it."""
+    with pytest.raises(StoreError, match="NUL"):
+        insert_alone(postgres_engine, new_row(tenant="acme\0corp"))
+    assert count(postgres_engine) == 0
+
+
+def test_alone_outlives_a_rollback_on_its_session(engine: Engine) -> None:
+    """After somebody's transaction was rolled back on the same connection the next enqueue works as before."""
+    assert insert_alone(engine, new_row())
+    with suppress(LookupError), engine.transaction() as tx:
+        insert_jobs(tx, [new_row()])
+        raise LookupError
+    assert insert_alone(engine, new_row())
+    assert count(engine) == 2
+
+
+def test_alone_finds_its_session_cut(postgres_engine: Engine) -> None:
+    """An enqueue on a session that was cut says that the store is away, and the next one works."""
+    assert insert_alone(postgres_engine, new_row())
+    cut_idle_sessions(postgres_engine)
+    with pytest.raises(StoreUnavailableError):
+        insert_alone(postgres_engine, new_row())
+    assert insert_alone(postgres_engine, new_row())
+    assert count(postgres_engine) == 2
+
+
+def cut_idle_sessions(engine: Engine) -> None:
+    others = (
+        "select count(pg_terminate_backend(pid, 5000)) from pg_stat_activity"
+        " where pid <> pg_backend_pid() and datname = current_database() and application_name = 'lineshaft'"
+    )
+    with cast("PostgresEngine", engine).connect() as connection:
+        connection.execute(others)
 
 
 def test_full_queue_takes_nothing(engine: Engine) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from lineshaft.store import control, inspect, upkeep
 from lineshaft.store.claim import promote_due
-from lineshaft.store.enqueue import insert_jobs
+from lineshaft.store.enqueue import insert_alone, insert_jobs
 from lineshaft.transitions import Complete, State
 from tests.plugins.engines import LIMIT_SECONDS, NOW, finish, new_row, store_rows
 
@@ -63,6 +63,12 @@ def test_a_commit_wakes(engine: Engine, sleeper: Listener) -> None:
         heard = thread.submit(sleeper.receive, LIMIT_SECONDS)
         store_rows(engine, new_row())
         assert heard.result(1)
+
+
+def test_a_job_enqueued_alone_wakes(engine: Engine, sleeper: Listener) -> None:
+    """A job that is stored by one statement, without a transaction around it, wakes like any other."""
+    assert insert_alone(engine, new_row())
+    assert sleeper.receive(LIMIT_SECONDS)
 
 
 def test_a_commit_of_another_process_wakes(

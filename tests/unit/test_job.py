@@ -11,7 +11,7 @@ import pytest
 
 from lineshaft.clock import to_datetime, wall_clock
 from lineshaft.errors import JobCancelled, JobFailed, JobNotFound, JobNotRun, JobTimeout, ResultGone
-from lineshaft.job import Job, JobRow, Progress, checked_id, new_id
+from lineshaft.job import Job, JobRow, Progress, checked_id, new_id, new_ids
 from lineshaft.outcomes import JobError
 from lineshaft.transitions import Reason, Stage, State
 
@@ -47,6 +47,14 @@ def test_ids_are_uuid7_in_order() -> None:
     first = UUID(made[0])
     assert (first.version, first.variant, str(first)) == (7, "specified in RFC 4122", made[0])
     assert abs((first.int >> 80) - before) < 10_000
+
+
+def test_ids_made_at_once_follow_those_before() -> None:
+    """Ids that are made many at a time are all different, in order, behind the ones before and ahead of the next."""
+    made = [new_id(), *new_ids(10_000), new_id()]
+    assert made == sorted(set(made))
+    assert {UUID(one).version for one in made} == {7}
+    assert {UUID(one).variant for one in made} == {"specified in RFC 4122"}
 
 
 def test_ids_of_threads_never_meet() -> None:

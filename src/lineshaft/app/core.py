@@ -202,7 +202,7 @@ class Lineshaft(TaskRegistrar):
         tx = joined.get()
         if tx is not None:
             return self._enqueuer.insert(tx, jobs, now)
-        return self._store.write(lambda tx, again: self._enqueuer.insert(tx, _fresh(jobs), now, is_resend=again))
+        return self._store.send(lambda engine, again: self._enqueuer.store(engine, jobs, now, is_resend=again))
 
     def _jobs(self, jobs: Sequence[Incoming], rows: Sequence[JobRow]) -> list[Job[Any]]:
         self._enqueuer.tell(jobs)
@@ -345,12 +345,6 @@ class Lineshaft(TaskRegistrar):
 
 def _features() -> list[Feature]:
     return [UniqueFeature()]
-
-
-def _fresh(jobs: list[Incoming]) -> list[Incoming]:
-    for one in jobs:
-        one.existing_id = None
-    return jobs
 
 
 def _known(settings: Mapping[str, Any]) -> Mapping[str, Any]:

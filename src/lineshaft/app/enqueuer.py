@@ -10,13 +10,13 @@ import msgspec
 
 from lineshaft.clock import Clock, to_datetime
 from lineshaft.context import captured
-from lineshaft.engines.base import ConflictError, Tx
+from lineshaft.engines.base import ConflictError, Engine, Tx
 from lineshaft.errors import ConfigError
 from lineshaft.events import JobEnqueued, Subscribers
 from lineshaft.feature import Feature, Incoming
-from lineshaft.job import JobRow, new_id
+from lineshaft.job import JobRow, new_ids
 from lineshaft.options import Options
-from lineshaft.store.enqueue import NewRow, insert_jobs
+from lineshaft.store.enqueue import NewRow, insert_alone, insert_jobs
 from lineshaft.store.inspect import get_job
 from lineshaft.task import NewJob
 from lineshaft.transitions import Stage
@@ -36,7 +36,22 @@ class Enqueuer:
         """Return the rows to be stored."""
         now = clock.now()
         context = captured(self._context)
-        return [Incoming(_row(one, now, context), one.options, one.unique_text) for one in new_jobs]
+        shared: dict[str, Any] = {}
+        incoming: list[Incoming] = []
+        for number, (one, job_id) in enumerate(zip(new_jobs, new_ids(len(new_jobs)), strict=True)):
+            if not number or not _is_like(one, new_jobs[number - 1]):
+                shared = _shared(one, now, context)
+            row = {"id": job_id, **shared, "args": one.args}
+            incoming.append(Incoming(row, one.options, one.unique_text))
+        return incoming
+
+    def store(self, engine: Engine, jobs: Sequence[Incoming], now: int, *, is_resend: bool) -> list[JobRow]:
+        """Store the jobs in a transaction of their own and return them, or those that exist in their place."""
+        first = jobs[0]
+        is_plain = len(jobs) == 1 and not is_resend and not any(one.wants(first.options) for one in self._features)
+        if is_plain and insert_alone(engine, first.row):  # type: ignore[arg-type]
+            return [_job_row(first.row)]
+        return engine.write(lambda tx: self.insert(tx, _unanswered(jobs), now, is_resend=is_resend))
 
     def insert(self, tx: Tx, jobs: Sequence[Incoming], now: int, *, is_resend: bool = False) -> list[JobRow]:
         """Store the jobs in an open transaction and return them, or those that exist in their place."""
@@ -70,11 +85,22 @@ def common_connection(new_jobs: Sequence[NewJob[Any]]) -> Any:
     return first
 
 
-def _row(one: NewJob[Any], now: int, context: str | None) -> dict[str, Any]:
+def _unanswered(jobs: Sequence[Incoming]) -> Sequence[Incoming]:
+    """Take back what features answered in a transaction that was rolled back."""
+    for one in jobs:
+        one.existing_id = None
+    return jobs
+
+
+def _is_like(one: NewJob[Any], other: NewJob[Any]) -> bool:
+    """Tell whether two jobs surely differ in their arguments only."""
+    return one.options is other.options and one.execution is other.execution and one.name is other.name
+
+
+def _shared(one: NewJob[Any], now: int, context: str | None) -> dict[str, Any]:
     options = one.options
     run_at = _run_at(options, now)
     return {
-        "id": new_id(),
         "queue": options.queue,
         "name": one.name,
         "rank": -options.priority,
@@ -88,7 +114,6 @@ def _row(one: NewJob[Any], now: int, context: str | None) -> dict[str, Any]:
         "meta": _encode(options.meta).decode() if options.meta else None,
         "options": _encode(one.execution).decode() if one.execution else None,
         "context": context,
-        "args": one.args,
     }
 
 
@@ -110,28 +135,22 @@ def _existing(tx: Tx, one: Incoming, jobs: Sequence[Incoming]) -> JobRow:
 
 
 def _job_row(row: Mapping[str, Any]) -> JobRow:
+    """Return a new job as it is stored now; by place, for thousands are made at a time."""
     return JobRow(
-        id=row["id"],
-        queue=row["queue"],
-        name=row["name"],
-        rank=row["rank"],
-        run_at=row["run_at"],
-        stage=row["stage"],
-        created_at=row["created_at"],
-        started_at=None,
-        worker=None,
-        claim=0,
-        attempt=0,
-        max_attempts=row["max_attempts"],
-        deadline=row["deadline"],
-        cancel_requested=False,
-        tenant=row["tenant"],
-        tags=row["tags"],
-        meta=row["meta"],
-        args=row["args"],
-        progress=None,
-        errors=None,
-        reason=None,
-        result=None,
-        finished_at=None,
+        row["id"],
+        row["queue"],
+        row["name"],
+        row["rank"],
+        row["run_at"],
+        row["stage"],
+        row["created_at"],
+        *(None, None, 0, 0),  # started_at, worker, claim, attempt
+        row["max_attempts"],
+        row["deadline"],
+        False,  # cancel_requested
+        row["tenant"],
+        row["tags"],
+        row["meta"],
+        row["args"],
+        *(None, None, None, None, None),  # progress, errors, reason, result, finished_at
     )

@@ -62,12 +62,16 @@ class Store:
 
     def write(self, operation: Callable[[Tx, bool], T]) -> T:
         """Run a write operation, again while the store is away; the second argument says that it was sent before."""
+        return self.send(lambda engine, is_resend: engine.write(lambda tx: operation(tx, is_resend)))
+
+    def send(self, operation: Callable[[Engine, bool], T]) -> T:
+        """Run an operation that opens its own transactions, as `write` does."""
         is_resend = False
 
         def attempt() -> T:
             nonlocal is_resend
             again, is_resend = is_resend, True
-            return self.engine.write(lambda tx: operation(tx, again))
+            return operation(self.engine, again)
 
         return self._patiently(attempt)
 

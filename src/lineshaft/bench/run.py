@@ -1,126 +1,204 @@
-"""A bench from start to end: enqueue, drain, pick up, clean away."""
+"""A bench from start to end: bare SQL, pick up, enqueue, drain, clean away."""
 
 from __future__ import annotations
 
 import secrets
+from collections.abc import Sequence
+from functools import partial
+from statistics import median
 from time import perf_counter
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
-from lineshaft.bench.figures import Figures, Latency, Rate, latency, rate
-from lineshaft.bench.tasks import app, in_loop, in_thread, tell_start
-from lineshaft.bench.worker import Worker, running_worker
+from lineshaft import Job
+from lineshaft.app.store import open_engine
+from lineshaft.bench.figures import MILLI, Drain, Figures, Latency, Limits, Rate, count_for, latency, rate
+from lineshaft.bench.limits import SQL, measure_limits
+from lineshaft.bench.subject import Subject, Workload
+from lineshaft.bench.tasks import add_tell_start
+from lineshaft.bench.watcher import Watcher
+from lineshaft.bench.workers import Bench, Workers, workers_running
 from lineshaft.clock import SECOND, wall_clock
-from lineshaft.config import parse_store
-from lineshaft.errors import ConfigError, LineshaftError
+from lineshaft.config import StoreAddress, parse_store
+from lineshaft.errors import ConfigError, LineshaftError, StoreError
+from lineshaft.store.control import delete_jobs
 from lineshaft.transitions import UNFINISHED, State
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from lineshaft import Job, Task
+from lineshaft.worker_process import sigterm_as_exit
 
 _CHUNK: Final = 1_000
+_MOST: Final = 20_000
 _MOST_SINGLES: Final = 2_000
 _PICK_UPS: Final = 200
+_TRIALS: Final = 5
+_DRAIN_SECONDS: Final = 10.0
+"""How long the drain of a user's task may take, about, unless a number of jobs was asked for."""
 _IDLE_SECONDS: Final = 0.02
 """Long enough for a worker to fall idle between two jobs."""
-_TICK_SECONDS: Final = 0.1
-_STALLED_TICKS: Final = 300
+_TELL_EVERY: Final = 50
 
 
-def run_bench(store: str, *, jobs: int, tell: Callable[[str], None]) -> Figures:
-    """Measure a store with `jobs` jobs a drain, and remove them; `tell` is called with what is being done.
+def run_bench(workload: Workload, *, jobs: int | None, processes: int, slots: int, watcher: Watcher) -> Figures:
+    """Measure a store with a workload of `jobs` jobs a drain (None: as many as run in some seconds); remove them.
 
-    The jobs run in a queue of their own in one worker process. Raises `ConfigError` for a store in memory, which no
-    other process reaches, and `LineshaftError` when the worker ends or its jobs do not move.
+    The jobs run in a queue of their own, with one worker process and, where `processes` is more, with so many; each
+    runs up to `slots` jobs at once. Raises `ConfigError` for a store in memory, which no other process reaches, and
+    `LineshaftError` when the worker ends, a job fails, or the jobs do not move.
     """
-    if parse_store(store).kind == "memory":
+    store = workload.app.settings.store
+    address = parse_store(store)
+    if address.kind == "memory":
         msg = f"{store} cannot be measured: the worker is another process; give a SQLite file or PostgreSQL"
         raise ConfigError(msg)
-    app.use_store(store)
-    bench = _Bench(store, tell)
-    try:
-        return bench.execute(jobs)
-    finally:
-        bench.clean_up()
-        app.close()
+    queue = f"lineshaft-bench-{secrets.token_hex(4)}"
+    run = _Run(workload, Bench(workload.app, open_engine(address), queue, slots, watcher), address)
+    with sigterm_as_exit():
+        try:
+            return run.execute(jobs, processes)
+        finally:
+            run.clean_up()
+            workload.app.close()
 
 
-class _Bench:
-    """One run; its queue and its tag tell its jobs from all others of the store."""
+class _Run:
+    """One bench."""
 
-    def __init__(self, store: str, tell: Callable[[str], None]) -> None:
-        self._store = store
-        self._tell = tell
-        self._queue = f"lineshaft-bench-{secrets.token_hex(4)}"
+    def __init__(self, workload: Workload, bench: Bench, address: StoreAddress) -> None:
+        self._workload, self._bench, self._address = workload, bench, address
+        self._app, self._queue, self._watcher = bench.app, bench.queue, bench.watcher
+        self._tell_start = Subject("", add_tell_start(workload.app))
+        self._ids: list[str] = []
+        self._run_ms = 0.0
 
-    def execute(self, jobs: int) -> Figures:
+    def execute(self, jobs: int | None, processes: int) -> Figures:
         """Measure everything, each alone."""
-        app.migrate()
-        singles, each = self._enqueue_singly(min(jobs, _MOST_SINGLES))
-        bulk = self._enqueue_in_bulk(in_thread, jobs)
-        with running_worker(self._store, self._queue) as worker:
-            threads = self._drain(worker, in_thread, singles.count + jobs)
-        self._enqueue_in_bulk(in_loop, jobs)
-        with running_worker(self._store, self._queue) as worker:
-            loop = self._drain(worker, in_loop, jobs)
-            pick_up = self._pick_up(worker)
-        return Figures(app.address, singles, each, bulk, threads, loop, pick_up)
+        self._app.jobs.count(queue=self._queue, state=State.QUEUED)  # creates a store that is not there yet
+        with workers_running(self._bench, self._workload, 1) as workers:
+            pick_up = self._pick_up(workers)
+            fitting = self._try_task(workers)
+        count = jobs or fitting
+        limits, missing = self._limits(count)
+        self._app.queues.pause(self._queue)
+        first, waiting = self._workload.subjects[0], len(self._ids)
+        singles, each = self._enqueue_singly(first, min(count, _MOST_SINGLES))
+        bulk = self._enqueue_in_bulk(first, count)
+        drains = self._drain_all(1, count, waiting=self._ids[waiting:])
+        if processes > 1:
+            drains += self._drain_all(processes, count * processes)
+        return Figures(
+            store=self._app.address,
+            engine="sqlite" if self._address.kind == "sqlite" else "postgres",
+            task=self._workload.task,
+            single_enqueue=singles,
+            single_enqueue_latency=each,
+            bulk_enqueue=bulk,
+            drains=tuple(drains),
+            pick_up=pick_up,
+            limits=limits,
+            limits_missing=missing,
+        )
 
     def clean_up(self) -> None:
-        """Delete the run's jobs."""
-        self._tell("removing the jobs")
-        app.jobs.delete(queue=self._queue)
+        """Delete the run's jobs and its queue; raises `LineshaftError` when a worker would not let go of some."""
+        self._watcher.step("removing the jobs", 0)
+        engine = self._bench.engine
+        try:
+            # By their ids: looking for them by their queue would read the whole history of the store.
+            for first in range(0, len(self._ids), _CHUNK):
+                engine.write(partial(delete_jobs, ids=self._ids[first : first + _CHUNK]))
+            self._app.jobs.delete(queue=self._queue, state=sorted(UNFINISHED))
+            left = self._app.jobs.count(queue=self._queue, state=sorted(UNFINISHED))
+            engine.write(lambda tx: tx.run(SQL.forget_queue, {"queue": self._queue}))
+        finally:
+            engine.close()
+        if left:
+            msg = f"{left:,} jobs are held by a killed worker; later: lineshaft jobs delete --queue {self._queue} --yes"
+            raise LineshaftError(msg)
 
-    def _options(self, task: Task[Any, Any, Any]) -> Any:
-        return task.options(queue=self._queue, tags=[self._queue])
+    def _limits(self, count: int) -> tuple[Limits | None, str | None]:
+        try:
+            return measure_limits(self._address, jobs=max(count, _CHUNK), watcher=self._watcher), None
+        except StoreError as error:  # who may use a store need not be allowed to make tables
+            return None, str(error)
 
-    def _enqueue_singly(self, count: int) -> tuple[Rate, Latency]:
-        self._tell(f"enqueueing {count:,} jobs one by one")
-        bound, times = self._options(in_thread), []
+    # --- one worker that has nothing to do -------------------------------------------------------------------------
+
+    def _pick_up(self, workers: Workers) -> Latency:
+        """Time each job from the call of `enqueue` to the function's first line."""
+        self._watcher.step("pick-up on an idle worker", _PICK_UPS)
+        sent = self._one_by_one(workers, self._tell_start, _PICK_UPS)
+        return latency([job.refresh().value - at for at, job in sent])
+
+    def _try_task(self, workers: Workers) -> int:
+        """Find how long a user's task runs, and return how many jobs fit into the time that a drain may take."""
+        if self._workload.task is None:
+            return _MOST
+        self._watcher.step(f"trying {self._workload.task}", _TRIALS)
+        meter = workers.meter()
+        nothing = self._typical_ms(self._one_by_one(workers, self._tell_start, _TRIALS))
+        overhead = meter.cpu_seconds()
+        meter = workers.meter()
+        tried = self._typical_ms(self._one_by_one(workers, self._workload.subjects[0], _TRIALS))
+        cpu_ms = max(0.0, meter.cpu_seconds() - overhead) * MILLI / _TRIALS
+        self._run_ms = round(max(0.0, tried - nothing), 3)
+        return count_for(_DRAIN_SECONDS, self._run_ms, cpu_ms, self._bench.slots, most=_MOST)
+
+    def _one_by_one(self, workers: Workers, subject: Subject, count: int) -> list[tuple[int, Job[Any]]]:
+        """Enqueue jobs to an idle worker, each with the moment before, and wait for their end."""
+        bound = subject.in_queue(self._queue)
+        sent: list[tuple[int, Job[Any]]] = []
         for number in range(count):
+            workers.fall_idle(_IDLE_SECONDS)
+            # Nobody waits for the result yet: that would write to the store just when the worker claims.
+            sent.append((wall_clock(), bound.enqueue(*subject.args, **subject.kwargs)))
+            self._ids.append(sent[-1][1].id)
+            self._watcher.reached(number)
+        workers.await_end([job.id for _, job in sent])
+        return sent
+
+    def _typical_ms(self, sent: list[tuple[int, Job[Any]]]) -> float:
+        ended = [job.refresh() for _, job in sent]
+        spans = [job.finished_at - job.started_at for job in ended if job.started_at and job.finished_at]
+        return median(one.total_seconds() for one in spans) * MILLI
+
+    # --- enqueue and drain -----------------------------------------------------------------------------------------
+
+    def _enqueue_singly(self, subject: Subject, count: int) -> tuple[Rate, Latency]:
+        self._watcher.step("single enqueue", count)
+        bound, times = subject.in_queue(self._queue), []
+        for number in range(1, count + 1):
             before = perf_counter()
-            bound.enqueue(number)
+            job = bound.enqueue(*subject.args, **subject.kwargs)
             times.append((perf_counter() - before) * SECOND)
+            self._ids.append(job.id)
+            if number % _TELL_EVERY == 0:
+                self._watcher.reached(number)
         return rate(count, sum(times) / SECOND), latency(times)
 
-    def _enqueue_in_bulk(self, task: Task[Any, Any, Any], count: int) -> Rate:
-        self._tell(f"enqueueing {count:,} jobs, {_CHUNK:,} at a time")
-        bound = self._options(task)
-        before = perf_counter()
+    def _enqueue_in_bulk(self, subject: Subject, count: int) -> Rate:
+        self._watcher.step(f"bulk enqueue, {_CHUNK:,} at a time", count)
+        bound, seconds = subject.in_queue(self._queue), 0.0
         for first in range(0, count, _CHUNK):
-            bound.enqueue_many(range(first, min(first + _CHUNK, count)))
-        return rate(count, perf_counter() - before)
+            size = min(_CHUNK, count - first)
+            before = perf_counter()
+            jobs = self._app.enqueue_many([bound.new(*subject.args, **subject.kwargs) for _ in range(size)])
+            seconds += perf_counter() - before
+            self._ids += [job.id for job in jobs]
+            self._watcher.reached(first + size)
+        return rate(count, seconds)
 
-    def _drain(self, worker: Worker, task: Task[Any, Any, Any], count: int) -> Rate:
-        """Let a worker run what waits; the time is that from the first claim to the last finish in the store."""
-        self._tell(f"running {count:,} jobs, {'async def' if task.is_async else 'def in threads'}")
-        self._await_end(worker)
-        done = list(app.jobs.iter(queue=self._queue, name=task.name, state=State.COMPLETED))
-        if len(done) != count:
-            msg = f"only {len(done):,} of the bench's {count:,} jobs completed; read 'lineshaft jobs list --state dead'"
-            raise LineshaftError(msg)
-        first = min(job.started_at for job in done if job.started_at)
-        last = max(job.finished_at for job in done if job.finished_at)
-        return rate(count, (last - first).total_seconds())
+    def _drain_all(self, processes: int, count: int, waiting: Sequence[str] = ()) -> list[Drain]:
+        """Drain `count` jobs of each subject, each alone; of the first, the jobs `waiting` wait already."""
+        drains: list[Drain] = []
+        for subject in self._workload.subjects:
+            ids = waiting or self._enqueue_more(subject, count)
+            waiting = ()
+            # A fresh worker for each: one that has met tasks of two lanes in a queue claims less ahead from then on.
+            with workers_running(self._bench, self._workload, processes) as workers:
+                self._watcher.step(f"drain, {subject.what}", len(ids))
+                drains.append(workers.drain(subject, ids, self._run_ms))
+        return drains
 
-    def _await_end(self, worker: Worker) -> None:
-        before, stalled = -1, 0
-        while left := app.jobs.count(queue=self._queue, state=sorted(UNFINISHED)):
-            worker.watch(_TICK_SECONDS)
-            before, stalled = left, stalled + 1 if left == before else 0
-            if stalled > _STALLED_TICKS:
-                msg = f"{left:,} jobs of queue {self._queue} have not moved for half a minute; is the machine busy?"
-                raise LineshaftError(msg)
-
-    def _pick_up(self, worker: Worker) -> Latency:
-        """Time each job from the call of `enqueue` to the function's first line, on a worker that has nothing to do."""
-        self._tell(f"enqueueing {_PICK_UPS} jobs to an idle worker")
-        bound = self._options(tell_start)
-        sent: list[tuple[int, Job[int]]] = []
-        for _ in range(_PICK_UPS):
-            worker.watch(_IDLE_SECONDS)
-            # Nobody waits for the result yet: that would write to the store just when the worker claims.
-            sent.append((wall_clock(), bound.enqueue()))
-        self._await_end(worker)
-        return latency([job.refresh().value - at for at, job in sent])
+    def _enqueue_more(self, subject: Subject, count: int) -> list[str]:
+        self._app.queues.pause(self._queue)
+        before = len(self._ids)
+        self._enqueue_in_bulk(subject, count)
+        return self._ids[before:]

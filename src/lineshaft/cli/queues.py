@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
 import click
@@ -45,34 +46,32 @@ def list_queues(session: Session) -> None:
         print_table(_COLUMNS, map(_row, found), empty="no queues")
 
 
-@queues.command("pause")
-@click.argument("names", metavar="NAME...", nargs=-1, required=True)
-@shared_options("app", "store", "json", "debug")
-@pass_session
+def _changing_many(name: str) -> Callable[[Callable[..., None]], click.Command]:
+    """Make a function the command `queues NAME`, which changes each of the queues that it is given."""
+
+    def make(change: Callable[..., None]) -> click.Command:
+        names = click.argument("names", metavar="NAME...", nargs=-1, required=True)
+        return queues.command(name)(names(shared_options("app", "store", "json", "debug")(pass_session(change))))
+
+    return make
+
+
+@_changing_many("pause")
 def pause(session: Session, names: tuple[str, ...]) -> None:
     """Have workers take nothing more of these queues; what runs goes on.
 
     Example: lineshaft queues pause pdf
     """
-    store = session.store()
-    for name in names:
-        store.queues.pause(name)
-    _tell(session, names, "is paused")
+    _change(session, names, session.store().queues.pause, "is paused")
 
 
-@queues.command("resume")
-@click.argument("names", metavar="NAME...", nargs=-1, required=True)
-@shared_options("app", "store", "json", "debug")
-@pass_session
+@_changing_many("resume")
 def resume(session: Session, names: tuple[str, ...]) -> None:
     """Have workers take the jobs of these queues again.
 
     Example: lineshaft queues resume pdf
     """
-    store = session.store()
-    for name in names:
-        store.queues.resume(name)
-    _tell(session, names, "is running again")
+    _change(session, names, session.store().queues.resume, "is running again")
 
 
 @queues.command("limit")
@@ -118,6 +117,12 @@ def _depth(text: str) -> int | None:
         msg = f"--max-depth {text!r} must be a whole number from 1, or none"
         raise click.UsageError(msg, click.get_current_context())
     return int(text)
+
+
+def _change(session: Session, names: tuple[str, ...], act: Callable[[str], None], what: str) -> None:
+    for name in names:
+        act(name)
+    _tell(session, names, what)
 
 
 def _tell(session: Session, names: tuple[str, ...], what: str) -> None:

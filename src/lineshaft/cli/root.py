@@ -21,6 +21,7 @@ COMMANDS: Final = {
     "queues": ("lineshaft.cli.queues:queues", "List, pause, resume, limit and purge queues."),
     "workers": ("lineshaft.cli.workers:workers", "List the workers of the store."),
     "tasks": ("lineshaft.cli.tasks:tasks", "List the tasks that the app knows."),
+    "doctor": ("lineshaft.cli.doctor:doctor", "Look the store over: symptoms, causes, cures."),
     "bench": ("lineshaft.cli.bench:bench", "Measure how fast this store takes and runs jobs."),
 }
 """Where each command stands, and its line of help, which is told without importing it."""

@@ -59,3 +59,16 @@ def json_object(value: str) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise click.BadParameter(f"{value!r} is not a JSON object")
     return found
+
+
+def call_of(payload: Any) -> tuple[list[Any], dict[str, Any]]:
+    """Return the positional and the keyword arguments that `--args` means."""
+    match payload:
+        case None:
+            return [], {}
+        case list():
+            return payload, {}
+        case dict():
+            return [], payload
+        case _:
+            return [payload], {}

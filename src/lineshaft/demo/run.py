@@ -13,9 +13,9 @@ from lineshaft.demo.report import Report, Scan
 from lineshaft.demo.summary import summarise
 from lineshaft.demo.tasks import PAGE, QUEUE, match_slowly, measure, reduce, scan, wait_for_cancel
 from lineshaft.demo.terminal import print_hints, print_report, print_summary
-from lineshaft.demo.worker import WorkerProcess, running_worker
 from lineshaft.errors import ConfigError, LineshaftError
 from lineshaft.transitions import FINAL, State
+from lineshaft.worker_process import WorkerProcess, running_worker
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,7 +26,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+APP: Final = "lineshaft.demo.tasks:app"
 LOG: Final = "worker.log"
+_WORKER_OPTIONS: Final = ("--queues", QUEUE, "--processes", "2")
 _TICK_SECONDS: Final = 0.25
 _STALLED_TICKS: Final = 240
 _REDUCE_SECONDS: Final = 60
@@ -85,7 +87,7 @@ class _Run:
     def execute(self, files: int | None) -> None:
         """Enqueue, run, watch, reduce and print."""
         scanning, _, waiting = self._enqueue(files)
-        with running_worker(self._store, QUEUE, self._directory / LOG) as worker:
+        with running_worker(APP, self._store, *_WORKER_OPTIONS, log=self._directory / LOG) as worker:
             tally = self._watch(worker, scanning.id, waiting.id)
             report = self._reduce()
         measured = self._app.jobs.iter(tag=self._tag, name=measure.name)

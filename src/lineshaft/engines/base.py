@@ -194,6 +194,13 @@ class Engine(ABC):
     def close(self) -> None:
         """Close every connection."""
 
+    @abstractmethod
+    def execute_alone(self, statement: Statement, params: Params) -> int:
+        """Run one statement that writes, as a transaction of its own, and return how many rows it wrote.
+
+        `params` are numbers, texts, booleans and None. Raises as `write` does.
+        """
+
     def async_transaction(self) -> AsyncTransaction | None:
         """Return a transaction for coroutine functions, None where the driver has none to be awaited."""
         return None
@@ -204,6 +211,10 @@ class Engine(ABC):
         Raises what the operation raises, and `ConflictError` when the conflict does not end.
         """
         return self._until_no_conflict(self.transaction, operation)
+
+    def write_alone(self, operation: Callable[[Tx], T]) -> T:
+        """Run an operation of one statement as `write` does, in one round trip where the database allows it."""
+        return self.write(operation)
 
     def read(self, operation: Callable[[Tx], T]) -> T:
         """Run an operation that only reads, again while somebody recovers the database; raises as `write` does."""

@@ -12,6 +12,28 @@ returning id::text, claim, worker, attempt, attempts_before, losses, deadline, c
           name, args, rank, run_at, is_isolated, cancel_requested, max_attempts, queue, tenant, tags, meta, options,
           context;
 
+-- name: claim_jobs_from
+-- The comparison begins at the column behind the equality: from `queue` on it would filter and not place the scan.
+update lineshaft.job
+   set worker = %(worker)s, claim = claim + 1, attempt = attempt + 1, started_at = %(now)s, progress = null
+ where ctid = any(array(
+    select ctid from lineshaft.job
+     where stage = 1 and queue = %(queue)s and worker is null
+       and (rank, run_at, id) >= (%(rank)s::smallint, %(run_at)s::bigint, %(id)s::uuid)
+       and not exists (select from lineshaft.queue where name = %(queue)s and paused_at is not null)
+     order by rank, run_at, id limit %(limit)s
+       for update skip locked))
+returning id::text, claim, worker, attempt, attempts_before, losses, deadline, created_at, unknown_since, null,
+          name, args, rank, run_at, is_isolated, cancel_requested, max_attempts, queue, tenant, tags, meta, options,
+          context;
+
+-- name: first_before
+select rank, run_at, id::text from lineshaft.job
+ where stage = 1 and queue = %(queue)s and worker is null
+   and (rank, run_at, id) < (%(rank)s::smallint, %(run_at)s::bigint, %(id)s::uuid)
+   and not exists (select from lineshaft.queue where name = %(queue)s and paused_at is not null)
+ order by rank, run_at, job.id limit 1;
+
 -- name: promote_due
 with promoted as (
     update lineshaft.job set stage = 1 where ctid = any(array(

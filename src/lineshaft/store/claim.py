@@ -36,14 +36,30 @@ class Claimed(NamedTuple):
     context: str | None
 
 
-def claim_jobs(tx: Tx, *, queue: str, limit: int, worker: int, now: int) -> list[Claimed]:
+class Place(NamedTuple):
+    """Where a job stands in its queue; a smaller one comes first."""
+
+    rank: int
+    run_at: int
+    id: str
+
+
+def claim_jobs(tx: Tx, *, queue: str, limit: int, worker: int, now: int, start: Place | None = None) -> list[Claimed]:
     """Take up to `limit` jobs of a queue for a worker, in order of priority, then time, then id.
 
-    A paused queue gives none. Jobs that somebody else is taking at this moment are passed over.
+    `start` leaves out what comes before it. A paused queue gives none. Jobs that somebody else is taking at this
+    moment are passed over.
     """
-    found = tx.run(SQL.claim_jobs, {"queue": queue, "limit": limit, "worker": worker, "now": now})
+    params = {"queue": queue, "limit": limit, "worker": worker, "now": now}
+    found = tx.run(SQL.claim_jobs_from, params | start._asdict()) if start else tx.run(SQL.claim_jobs, params)
     found.sort(key=_by_place)
     return [_claimed(row) for row in found]
+
+
+def first_before(tx: Tx, queue: str, place: Place) -> Place | None:
+    """Return the first job of a queue that could be claimed and comes before a place."""
+    found = tx.run(SQL.first_before, {"queue": queue} | place._asdict())
+    return Place._make(found[0]) if found else None
 
 
 def _claimed(row: Row) -> Claimed:

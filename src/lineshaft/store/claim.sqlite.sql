@@ -14,6 +14,26 @@ select json_group_array(json_array(
            context))
   from lineshaft_job where seq in (select value from json_each(:previous));
 
+-- name: claim_jobs_from json
+select json_group_array(seq) from (
+    select seq from lineshaft_job
+     where stage = 1 and queue = :queue and worker is null and (rank, run_at, id) >= (:rank, :run_at, :id)
+       and not exists (select 1 from lineshaft_queue where name = :queue and paused_at is not null)
+     order by rank, run_at, id limit :limit);
+update lineshaft_job set worker = :worker, claim = claim + 1, attempt = attempt + 1, started_at = :now, progress = null
+ where seq in (select value from json_each(:previous));
+select json_group_array(json_array(
+           id, claim, worker, attempt, attempts_before, losses, deadline, created_at, unknown_since, seq,
+           name, args, rank, run_at, is_isolated, cancel_requested, max_attempts, queue, tenant, tags, meta, options,
+           context))
+  from lineshaft_job where seq in (select value from json_each(:previous));
+
+-- name: first_before
+select rank, run_at, id from lineshaft_job
+ where stage = 1 and queue = :queue and worker is null and (rank, run_at, id) < (:rank, :run_at, :id)
+   and not exists (select 1 from lineshaft_queue where name = :queue and paused_at is not null)
+ order by rank, run_at, id limit 1;
+
 -- name: promote_due rings-worker
 update lineshaft_job set stage = 1 where seq in (
     select seq from lineshaft_job where stage in (0, 2) and run_at <= :now order by run_at limit :limit);

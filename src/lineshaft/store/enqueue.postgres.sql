@@ -1,3 +1,33 @@
+-- name: insert_job
+-- One statement, one round trip, one transaction. Nothing is stored when the queue has a depth limit, which has to be
+-- checked under the queue's lock. NOTIFY takes a lock of the whole server at commit: see insert_jobs.
+insert into lineshaft.job (id, queue, name, rank, run_at, stage, created_at, max_attempts, deadline,
+                           tenant, tags, meta, options, context, args)
+select %(id)s::uuid, %(queue)s::text, %(name)s::text, %(rank)s::smallint, %(run_at)s::bigint, %(stage)s::smallint,
+       %(created_at)s::bigint, %(max_attempts)s::integer, %(deadline)s::bigint, %(tenant)s::text, %(tags)s::text,
+       %(meta)s::text, %(options)s::text, %(context)s::text, %(args)s::text
+ where not exists (select from lineshaft.queue where max_depth is not null and name = %(queue)s::text)
+returning case when exists (select from lineshaft.worker where is_idle)
+               then pg_notify('lineshaft_worker', %(queue)s::text) is null end;
+
+-- name: insert_like_jobs
+-- Jobs that differ in id and arguments only: what they share is sent once, which halves the work of insert_jobs.
+with inserted as (
+    insert into lineshaft.job (id, queue, name, rank, run_at, stage, created_at, max_attempts, deadline,
+                               tenant, tags, meta, options, context, args)
+    select r.id, %(queue)s::text, %(name)s::text, %(rank)s::smallint, %(run_at)s::bigint, %(stage)s::smallint,
+           %(created_at)s::bigint, %(max_attempts)s::integer, %(deadline)s::bigint, %(tenant)s::text, %(tags)s::text,
+           %(meta)s::text, %(options)s::text, %(context)s::text, r.args
+      from json_to_recordset(%(rows)s::json) as r (id uuid, args text)
+     where not exists (select from lineshaft.queue where max_depth is not null and name = %(queue)s::text)
+        on conflict (id) do nothing
+    returning 1
+)
+select count(*),
+       (select count(pg_notify('lineshaft_worker', %(queue)s::text)) from (select from inserted limit 1) as woken
+         where exists (select from lineshaft.worker where is_idle))
+  from inserted;
+
 -- name: insert_jobs
 -- Nothing is stored when a queue has a depth limit and the caller has not checked it under the queue's lock.
 -- NOTIFY takes a lock of the whole server at commit, so it is sent only while some worker sleeps.

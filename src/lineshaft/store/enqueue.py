@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from operator import itemgetter
 from typing import Final, TypedDict
 
-from lineshaft.engines.base import Tx
+from lineshaft.engines.base import Engine, Tx
 from lineshaft.errors import QueueFull
 from lineshaft.store.queries import Statements
 
@@ -33,6 +34,18 @@ class NewRow(TypedDict):
     args: str
 
 
+_SHARED: Final = tuple(name for name in NewRow.__annotations__ if name not in ("id", "args"))
+_shared: Final = itemgetter(*_SHARED)
+
+
+def insert_alone(engine: Engine, row: NewRow) -> bool:
+    """Store one new job in one statement, which is a transaction of its own; tell whether it was stored.
+
+    It is not when its queue has a `max_depth`: then `insert_jobs` has to look at how deep the queue is.
+    """
+    return engine.execute_alone(SQL.insert_job, row) == 1
+
+
 def insert_jobs(tx: Tx, rows: Sequence[NewRow], *, is_resend: bool = False) -> None:
     """Store the jobs.
 
@@ -40,11 +53,22 @@ def insert_jobs(tx: Tx, rows: Sequence[NewRow], *, is_resend: bool = False) -> N
     finished ones included, stay as they are. Raises `QueueFull` when a queue has reached its `max_depth`; nothing
     is stored then.
     """
-    inserted = tx.run(SQL.insert_jobs, {"is_checked": False}, rows)[0][0]
+    inserted = _insert(tx, rows)
     if inserted < len(rows):
         _insert_missing(tx, rows)
     if is_resend:
         tx.run(SQL.drop_finished_resends, {"ids": [row["id"] for row in rows]})
+
+
+def _insert(tx: Tx, rows: Sequence[NewRow]) -> int:
+    shared = _shared(rows[0])
+    if any(_shared(row) != shared for row in rows):
+        found = tx.run(SQL.insert_jobs, {"is_checked": False}, rows)
+    else:
+        own = [{"id": row["id"], "args": row["args"]} for row in rows]
+        found = tx.run(SQL.insert_like_jobs, dict(zip(_SHARED, shared, strict=True)), own)
+    inserted: int = found[0][0]
+    return inserted
 
 
 def _insert_missing(tx: Tx, rows: Sequence[NewRow]) -> None:

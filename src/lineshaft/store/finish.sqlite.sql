@@ -1,11 +1,14 @@
 -- name: complete_jobs rings-waiter
-update lineshaft_job set stage = 10, finished_at = :now, result = r.value ->> 'result', expires_at = r.value ->> 'expires_at'
+-- Not indexed: by the private key only. With statistics that somebody made while few jobs waited, SQLite would read
+-- every ready job instead.
+update lineshaft_job not indexed
+   set stage = 10, finished_at = :now, result = r.value ->> 'result', expires_at = r.value ->> 'expires_at'
   from json_each(:rows) as r
  where seq = r.value ->> 'key' and claim = r.value ->> 'claim' and stage = 1 and worker = :worker;
 select changes();
 
 -- name: close_jobs rings-waiter
-update lineshaft_job set stage = r.value ->> 'stage', reason = r.value ->> 'reason', finished_at = :now,
+update lineshaft_job not indexed set stage = r.value ->> 'stage', reason = r.value ->> 'reason', finished_at = :now,
        expires_at = r.value ->> 'expires_at', losses = losses + (r.value ->> 'losses'),
        errors = case when r.value ->> 'error' is null then errors
                      else coalesce(errors || char(10), '') || (r.value ->> 'error') end
@@ -15,7 +18,8 @@ select changes();
 
 -- name: put_back_jobs rings-worker
 -- A job that was asked to stop comes back at once, so that its next claim can end it.
-update lineshaft_job set stage = case when cancel_requested then 1 else r.value ->> 'stage' end, worker = null,
+update lineshaft_job not indexed
+   set stage = case when cancel_requested then 1 else r.value ->> 'stage' end, worker = null,
        run_at = case when cancel_requested then :now else coalesce(r.value ->> 'run_at', run_at) end,
        attempt = attempt - (r.value ->> 'attempts_back'), losses = losses + (r.value ->> 'losses'),
        is_isolated = is_isolated or (r.value ->> 'is_isolated'), unknown_since = r.value ->> 'unknown_since',
@@ -32,7 +36,7 @@ select id, claim from lineshaft_job where id in (select value from json_each(:id
 select id, claim from lineshaft_job where id in (select value from json_each(:ids)) and worker is null and stage < 10;
 
 -- name: save_progress
-update lineshaft_job set progress = r.value ->> 'progress' from json_each(:rows) as r
+update lineshaft_job not indexed set progress = r.value ->> 'progress' from json_each(:rows) as r
  where seq = r.value ->> 'key' and claim = r.value ->> 'claim' and stage = 1 and worker = :worker;
 
 -- name: save_logs

@@ -16,6 +16,10 @@ select id, queue, name, rank, run_at, stage, created_at, started_at, worker, cla
    and (:search is null or instr(lower(name || ' ' || args || ' ' || coalesce(errors, '')), lower(:search)))
  order by id desc limit :limit;
 
+-- name: plan_for_values
+-- SQLite makes one plan, without values.
+select 1;
+
 -- name: count_live
 select count(*) from lineshaft_job where stage < 10
    and (:cursor is null or id < :cursor) and (:stages is null or stage in (select value from json_each(:stages)))

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Mapping
-from typing import Final
+from typing import Final, Protocol, TypeVar
 
 from lineshaft.clock import SECOND, Clock
 from lineshaft.engines.base import Engine, Tx
 from lineshaft.store.claim import Claimed, claim_jobs, next_due, promote_due
 from lineshaft.store.upkeep import set_idle
 from lineshaft.transitions import PutBack, Transition
+from lineshaft.worker.floor import Floor
 from lineshaft.worker.run import Run
 
 _log = logging.getLogger("lineshaft.worker")
@@ -20,6 +21,14 @@ _LARGEST_CLAIM: Final = 1_000
 _PREFETCH_SECONDS: Final = 0.05
 _SMOOTHING: Final = 0.3
 _DUE_CHECK: Final = SECOND // 2
+
+T = TypeVar("T")
+
+
+class _Write(Protocol):
+    """Runs an operation of one statement on the store."""
+
+    def __call__(self, operation: Callable[[Tx], T], /) -> T: ...
 
 
 class QueueSlots:
@@ -37,6 +46,7 @@ class QueueSlots:
         """Whether all its jobs use one lane, which alone can then keep to the limit."""
         self.is_blocked = False
         """Whether its lane starts nothing at the moment, so that claimed jobs would only wait."""
+        self.floor = Floor()
 
     def room(self) -> int:
         """Return how many jobs may be claimed now: the free places, and a little more for short jobs."""
@@ -100,20 +110,38 @@ class Claimer:
 
     def claim(self, tx: Tx, now: int) -> list[Claimed]:
         """Let due jobs in and take jobs up to the free places."""
+        return self._claim(lambda operation: operation(tx), now)
+
+    def claim_alone(self, now: int) -> list[Claimed]:
+        """As `claim`, in transactions of its own; on PostgreSQL each statement commits itself, in one round trip."""
+        if self._engine.dialect == "postgres":
+            return self._claim(self._engine.write_alone, now)
+        return self._engine.write(lambda tx: self.claim(tx, now))
+
+    def _claim(self, write: _Write, now: int) -> list[Claimed]:
         if not self.is_open or not self.has_lease():
             return []
-        self._let_due_in(tx, now)
+        self._let_due_in(write, now)
         claimed: list[Claimed] = []
         for queue in self._hopeful():
             room = self._room(queue, len(claimed))
-            if room <= 0:
-                continue
-            queue.may_have_jobs = False  # before the claim: a wake-up that comes meanwhile must not be undone
-            found = claim_jobs(tx, queue=queue.name, limit=room, worker=self._worker, now=now)
-            queue.may_have_jobs |= len(found) == room
-            claimed += found
-        self._say_idle(tx, is_idle=not any(queue.may_have_jobs for queue in self.queues.values()))
+            if room > 0:
+                claimed += self._claim_from(queue, room, write, now)
+        self._say_idle(write, is_idle=not any(queue.may_have_jobs for queue in self.queues.values()))
         return claimed
+
+    def _claim_from(self, queue: QueueSlots, room: int, write: _Write, now: int) -> list[Claimed]:
+        queue.may_have_jobs = False  # before the claim: a wake-up that comes meanwhile must not be undone
+        start, before = queue.floor.start(), self._clock.monotonic()
+        found = write(
+            lambda tx: claim_jobs(tx, queue=queue.name, limit=room, worker=self._worker, now=now, start=start)
+        )
+        is_full = len(found) == room
+        queue.may_have_jobs |= is_full
+        if self._engine.dialect == "postgres":  # only there do finished jobs lie in a claim's way
+            seconds = self._clock.monotonic() - before
+            queue.floor.took(found, start, is_full=is_full, seconds=seconds, now=now)
+        return found
 
     def took(self, claimed: Iterable[Claimed]) -> None:
         """Count claimed jobs, once their transaction is committed."""
@@ -140,19 +168,20 @@ class Claimer:
     def _is_due(self, now: int) -> bool:
         return self._next_due is not None and self._next_due <= now
 
-    def _let_due_in(self, tx: Tx, now: int) -> None:
-        if not self._is_due(now) and now < self._due_checked + _DUE_CHECK:
-            self.due_at(self._due_checked + _DUE_CHECK)  # what woke us may be a job that falls due soon
+    def _let_due_in(self, write: _Write, now: int) -> None:
+        if not self._is_due(now):
+            # What woke us may be a job that falls due soon. We look right after this claim, which must not wait.
+            self.due_at(max(now, self._due_checked + _DUE_CHECK))
             return
-        if promote_due(tx, now):
+        if write(lambda tx: promote_due(tx, now)):
             self.look()
-        self._next_due = next_due(tx)
+        self._next_due = write(next_due)
         self._due_checked = now
 
-    def _say_idle(self, tx: Tx, *, is_idle: bool) -> None:
+    def _say_idle(self, write: _Write, *, is_idle: bool) -> None:
         # Only PostgreSQL asks before it wakes; jobs that come one by one must not cost a write each.
         if is_idle != self._is_idle and self._engine.dialect == "postgres":
-            set_idle(tx, worker=self._worker, is_idle=is_idle)
+            write(lambda tx: set_idle(tx, worker=self._worker, is_idle=is_idle))
             self._is_idle = is_idle
             if is_idle:
                 self.look()  # whoever enqueued before this is committed did not wake us

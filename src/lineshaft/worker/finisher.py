@@ -49,6 +49,11 @@ class Finisher:
         """Whether nothing waits to be written."""
         return not self._outcomes and not self._pending and not self._settled
 
+    @property
+    def has_taken(self) -> bool:
+        """Whether outcomes were taken that are not written yet."""
+        return bool(self._pending or self._settled)
+
     def pending_ids(self) -> set[str]:
         """Return the jobs whose outcome is taken and not yet written."""
         return {run.id for run, _ in self._pending} | {run.id for run, _ in list(self._outcomes)}

@@ -287,10 +287,10 @@ class Worker:
 
     def _heard(self, messages: set[str]) -> None:
         if "" in messages:
+            self.loop.hear(None)
             self.liveness.poke()
-            self.loop.look(None)
         elif messages:
-            self.loop.look(messages)
+            self.loop.hear(messages)
 
     def _ring(self) -> None:
         self.loop.ring()

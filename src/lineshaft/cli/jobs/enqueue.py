@@ -10,7 +10,7 @@ import msgspec
 from lineshaft.cli.jobs.form import job_object, stored_result, whole_job
 from lineshaft.cli.output import print_json, print_text
 from lineshaft.cli.session import Session, pass_session, shared_options
-from lineshaft.cli.values import duration, duration_or_moment, json_object, json_value, moment
+from lineshaft.cli.values import call_of, duration, duration_or_moment, json_object, json_value, moment
 from lineshaft.errors import ResultGone
 from lineshaft.options import Options
 from lineshaft.payload import dump_plain
@@ -86,7 +86,7 @@ def _priority(text: str) -> int | str:
 
 
 def _new_job(app: Lineshaft, name: str, payload: Any, options: dict[str, Any], *, is_known: bool) -> NewJob[Any]:
-    args, kwargs = _call(payload)
+    args, kwargs = call_of(payload)
     if not is_known:
         text = dump_plain(name, args, kwargs, limit=app.payload_limit)
         return NewJob(name, text, Options().but(**options), {})
@@ -94,18 +94,6 @@ def _new_job(app: Lineshaft, name: str, payload: Any, options: dict[str, Any], *
     task = app.find(name)
     positional, keyword = task.signature.rebuild(args, kwargs)
     return task.options(**options).new(*positional, **keyword)
-
-
-def _call(payload: Any) -> tuple[list[Any], dict[str, Any]]:
-    match payload:
-        case None:
-            return [], {}
-        case list():
-            return payload, {}
-        case dict():
-            return [], payload
-        case _:
-            return [payload], {}
 
 
 def _print_result(session: Session, job: Job[Any], timeout: str | None) -> None:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import re
 from abc import ABC, abstractmethod
 from contextlib import contextmanager
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakKeyDictionary, WeakSet
 
@@ -15,6 +13,7 @@ from psycopg.pq import TransactionStatus
 from psycopg.rows import tuple_row
 
 from lineshaft.engines.base import Dialect, Engine, Params, Row, Sql, Statement, Tx
+from lineshaft.engines.postgres.prepared import number_parameters
 from lineshaft.engines.postgres.transaction import bind, in_schema, mapped_errors
 from lineshaft.errors import ConfigError, SchemaError
 
@@ -135,11 +134,10 @@ def _driver(connection: Any, loop: Loop) -> Driver:
     return Asyncpg(connection, loop)
 
 
-class SyncPsycopg(Driver):
-    """A psycopg connection, used through plain cursors whatever cursors and rows its owner prefers."""
+class Psycopg(Driver):
+    """What a psycopg connection says of itself, synchronous or not."""
 
-    def __init__(self, connection: psycopg.Connection[Any]) -> None:
-        self.session = connection
+    session: psycopg.Connection[Any] | psycopg.AsyncConnection[Any]
 
     @property
     def is_closed(self) -> bool:
@@ -149,7 +147,16 @@ class SyncPsycopg(Driver):
     @property
     def commits_each_statement(self) -> bool:
         """Whether a statement run now would be a transaction of its own."""
-        return _is_autocommit_idle(self.session)
+        return self.session.autocommit and self.session.info.transaction_status == TransactionStatus.IDLE
+
+
+class SyncPsycopg(Psycopg):
+    """A psycopg connection, used through plain cursors whatever cursors and rows its owner prefers."""
+
+    session: psycopg.Connection[Any]
+
+    def __init__(self, connection: psycopg.Connection[Any]) -> None:
+        self.session = connection
 
     def fetch(self, text: str, params: Mapping[str, Any]) -> list[Row]:
         """Run a statement and return its rows."""
@@ -158,21 +165,13 @@ class SyncPsycopg(Driver):
             return cursor.fetchall() if cursor.description else []
 
 
-class AsyncPsycopg(Driver):
+class AsyncPsycopg(Psycopg):
     """A psycopg connection on the caller's event loop."""
+
+    session: psycopg.AsyncConnection[Any]
 
     def __init__(self, connection: psycopg.AsyncConnection[Any], loop: Loop) -> None:
         self.session, self._loop = connection, loop
-
-    @property
-    def is_closed(self) -> bool:
-        """Whether the connection has ended."""
-        return bool(self.session.closed)
-
-    @property
-    def commits_each_statement(self) -> bool:
-        """Whether a statement run now would be a transaction of its own."""
-        return _is_autocommit_idle(self.session)
 
     def fetch(self, text: str, params: Mapping[str, Any]) -> list[Row]:
         """Run a statement on the loop and return its rows."""
@@ -183,10 +182,6 @@ class AsyncPsycopg(Driver):
         async with psycopg.AsyncCursor(self.session, row_factory=tuple_row) as cursor:
             await cursor.execute(text.encode(), params, binary=True)
             return await cursor.fetchall() if cursor.description else []
-
-
-def _is_autocommit_idle(connection: psycopg.Connection[Any] | psycopg.AsyncConnection[Any]) -> bool:
-    return connection.autocommit and connection.info.transaction_status == TransactionStatus.IDLE
 
 
 class Asyncpg(Driver):
@@ -213,28 +208,6 @@ class Asyncpg(Driver):
         with mapped_errors(), _as_psycopg_errors():
             records = self._loop.wait(self._connection.fetch(numbered, *(params[name] for name in names)))
         return [tuple(record) for record in records]
-
-
-_PARAMETER: Final = re.compile(r"%%|%\((?P<name>\w+)\)s(?P<json>::jsonb?\b)?")
-
-
-@lru_cache(maxsize=1024)
-def number_parameters(text: str) -> tuple[str, tuple[str, ...]]:
-    """Return a statement with `$1` in place of `%(name)s`, and the names in order.
-
-    JSON goes as text: the caller may have set a codec on the connection that would encode it once more.
-    """
-    names: list[str] = []
-
-    def number(found: re.Match[str]) -> str:
-        name, as_json = found["name"], found["json"]
-        if name is None:
-            return "%"
-        if name not in names:
-            names.append(name)
-        return f"${names.index(name) + 1}" + (f"::text{as_json}" if as_json else "")
-
-    return _PARAMETER.sub(number, text), tuple(names)
 
 
 @contextmanager

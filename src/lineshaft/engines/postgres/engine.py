@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from typing import Any, Final, cast
+from typing import Any, Final, TypeVar, cast
 
 import psycopg
 from psycopg import conninfo
 
 from lineshaft.clock import SystemClock
-from lineshaft.engines.base import AsyncTransaction, Engine, Listener, Role, Tx, WorkerLock
+from lineshaft.engines.base import AsyncTransaction, Engine, Listener, Params, Role, Statement, Tx, WorkerLock
 from lineshaft.engines.fork import forget_after_fork
 from lineshaft.engines.postgres.listener import PostgresListener
 from lineshaft.engines.postgres.lock import AdvisoryLock
+from lineshaft.engines.postgres.prepared import execute_prepared
 from lineshaft.engines.postgres.transaction import PostgresTx, in_schema, mapped_errors
 
 Connection = psycopg.Connection[Any]
+T = TypeVar("T")
 
 # A generic plan never turns wrong when statistics are stale (docs/decisions/0001).
 _SESSION: Final = (
@@ -79,8 +81,31 @@ class PostgresEngine(Engine):
                 connection.execute("begin isolation level repeatable read read only")
             try:
                 yield PostgresTx(connection, self.schema)
-            finally:
+                with mapped_errors():
+                    # No rollback: psycopg answers one by dropping all prepared statements of the session.
+                    connection.execute("commit")
+            except BaseException:
                 _roll_back(connection)
+                raise
+
+    def write_alone(self, operation: Callable[[Tx], T]) -> T:
+        """Run an operation of one statement, which commits by itself: no round trips for `begin` and `commit`."""
+        return self._until_no_conflict(self._autocommitting, operation)
+
+    @contextmanager
+    def _autocommitting(self) -> Iterator[PostgresTx]:
+        with self._connection() as connection:
+            try:
+                yield PostgresTx(connection, self.schema)
+            except BaseException:
+                _roll_back(connection)
+                raise
+
+    def execute_alone(self, statement: Statement, params: Params) -> int:
+        """Run one statement that writes, which commits by itself: one round trip."""
+        text = in_schema(statement.postgres.parts[0], self.schema)
+        with self._autocommitting() as tx, mapped_errors():
+            return execute_prepared(tx.connection, text, params)
 
     @contextmanager
     def migrating(self) -> Iterator[PostgresTx]:

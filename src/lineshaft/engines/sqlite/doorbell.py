@@ -92,9 +92,14 @@ class SocketDoorbell(Doorbell):
         self._known: tuple[int, list[str]] = (0, [])
 
     def bind(self, role: Role) -> Listener:
-        """Bind a socket in the store's folder."""
-        self._folder.mkdir(mode=0o700, exist_ok=True)
-        return _SocketListener(self._folder / f"{role}-{os.getpid()}-{uuid.uuid4().hex[:8]}")
+        """Bind a socket in the store's folder, which the last listener takes away."""
+        address = self._folder / f"{role}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
+        while True:
+            self._folder.mkdir(mode=0o700, exist_ok=True)
+            try:
+                return _SocketListener(address)
+            except FileNotFoundError:  # the last of the others left between the two lines above
+                continue
 
     def ring(self, role: Role) -> None:
         """Send each listener of this role one datagram."""
@@ -136,7 +141,11 @@ class _SocketListener(Listener):
     def __init__(self, address: Path) -> None:
         self._address = address
         self._socket = _quick_socket()
-        self._socket.bind(str(address))
+        try:
+            self._socket.bind(str(address))
+        except OSError:
+            self._socket.close()
+            raise
         self._waker, self._wakee = socket.socketpair()
         self._wakee.setblocking(False)
         self._selector = selectors.DefaultSelector()
@@ -158,6 +167,7 @@ class _SocketListener(Listener):
     def close(self) -> None:
         with suppress(OSError):
             self._address.unlink()
+            self._address.parent.rmdir()  # fails while others listen there
         self._selector.close()
         for one in (self._socket, self._waker, self._wakee):
             one.close()

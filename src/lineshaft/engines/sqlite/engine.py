@@ -7,12 +7,12 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from typing import Final, Literal
 
 from lineshaft.clock import SystemClock
-from lineshaft.engines.base import Engine, Listener, Role, Tx, WorkerLock
+from lineshaft.engines.base import Engine, Listener, Params, Role, Statement, Tx, WorkerLock
 from lineshaft.engines.fork import close_around_fork
 from lineshaft.engines.sqlite.doorbell import Doorbell, MemoryDoorbell, SocketDoorbell
 from lineshaft.engines.sqlite.locks import LockFolder
@@ -31,9 +31,10 @@ _PRAGMAS: Final = (
     "pragma cache_size = -16384",
     "pragma mmap_size = 268435456",
     "pragma temp_store = memory",
-    "pragma wal_autocheckpoint = 4000",
+    "pragma wal_autocheckpoint = 16000",
     "pragma journal_size_limit = 67108864",
 )
+_NONE: Final[Params] = {}
 
 
 class SqliteEngine(Engine):
@@ -90,6 +91,16 @@ class SqliteEngine(Engine):
         for role in tx.to_ring:
             self._doorbell.ring(role)
 
+    def execute_alone(self, statement: Statement, params: Params) -> int:
+        """Run one statement that writes, waiting up to 30 s for other writers."""
+        sql = statement.sqlite
+        with self._writing, self._connection() as connection, mapped_errors():
+            written = self._patiently(connection, sql.parts[0], params).rowcount
+        if written:
+            for role in sql.rings:
+                self._doorbell.ring(role)
+        return written
+
     @contextmanager
     def reading(self) -> Iterator[SqliteTx]:
         """Open a read transaction: one snapshot that waits for nobody."""
@@ -141,14 +152,13 @@ class SqliteEngine(Engine):
             self._memory.close()
             self._memory = None
 
+    def _connection(self) -> AbstractContextManager[sqlite3.Connection]:
+        return self._pool.connection() if self.path else self._alone_in_memory()
+
     @contextmanager
-    def _connection(self) -> Iterator[sqlite3.Connection]:
-        if self.path is None:
-            with self._writing:
-                yield self._memory_connection()
-            return
-        with self._pool.connection() as connection:
-            yield connection
+    def _alone_in_memory(self) -> Iterator[sqlite3.Connection]:
+        with self._writing:
+            yield self._memory_connection()
 
     def _memory_connection(self) -> sqlite3.Connection:
         if self.out_of_reach is not None:
@@ -174,11 +184,11 @@ class SqliteEngine(Engine):
         with mapped_errors():
             self._patiently(connection, "begin immediate")
 
-    def _patiently(self, connection: sqlite3.Connection, statement: str) -> None:
+    def _patiently(self, connection: sqlite3.Connection, statement: str, params: Params = _NONE) -> sqlite3.Cursor:
         deadline = self.clock.monotonic() + _BUSY_DEADLINE_SECONDS
         while True:
             try:
-                connection.execute(statement)
+                return connection.execute(statement, params)
             except sqlite3.OperationalError as error:
                 if not is_busy(error):
                     raise
@@ -186,8 +196,6 @@ class SqliteEngine(Engine):
                     msg = f"{self.address} stayed locked for {_BUSY_DEADLINE_SECONDS:.0f} s; find who writes to it"
                     raise StoreUnavailableError(msg) from error
                 time.sleep(random.uniform(*_NAP_SECONDS))  # noqa: S311 - spreads contenders, guards nothing
-            else:
-                return
 
 
 def _roll_back(connection: sqlite3.Connection) -> None:

@@ -5,14 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import threading
-from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
 from functools import partial
 from typing import Any, Final
 
 from lineshaft.outcomes import Cause, Outcome
 from lineshaft.worker.execute import stopped
-from lineshaft.worker.lanes.base import Deliver, Lane
+from lineshaft.worker.lanes.base import Deliver, QueueingLane
 from lineshaft.worker.run import Run
 from lineshaft.worker.stacks import task_stack, thread_stack
 
@@ -66,13 +65,13 @@ class LoopThread:
         self.loop.call_soon_threadsafe(self.loop.stop)
 
 
-class AsyncLane(Lane):
+class AsyncLane(QueueingLane):
     """Runs coroutine functions of one queue as tasks of the loop."""
 
     def __init__(self, limit: int, loop: LoopThread, execute: AExecute, deliver: Deliver) -> None:
+        super().__init__()
         self._limit, self._loop = limit, loop
         self._execute, self._deliver = execute, deliver
-        self._ready: deque[Run] = deque()
         self._running: dict[Run, asyncio.Task[Outcome]] = {}
         self._replaced: set[Run] = set()
         loop.lanes.append(self)
@@ -96,19 +95,6 @@ class AsyncLane(Lane):
         if task is None:
             return ""
         return task_stack(task) + self._loop.stack()
-
-    def withdraw(self) -> list[Run]:
-        """Take back what has not started."""
-        taken: list[Run] = []
-        while True:
-            try:
-                taken.append(self._ready.popleft())
-            except IndexError:
-                return taken
-
-    def next_run(self) -> Run | None:
-        """Return the job that is started next."""
-        return next(iter(self._ready.copy()), None)
 
     def run_of(self, task: asyncio.Task[Any]) -> Run | None:
         """Return the job that a task of the loop runs."""

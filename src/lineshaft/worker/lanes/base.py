@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections import deque
 from collections.abc import Callable, Sequence
 
 from lineshaft.outcomes import Cause, Outcome
@@ -42,3 +43,23 @@ class Lane(ABC):
     @abstractmethod
     def close(self) -> None:
         """End the lane; no job runs in it any more, or it is abandoned."""
+
+
+class QueueingLane(Lane):
+    """A lane inside the worker's process: its jobs wait in one row, `_ready`, until a slot is free."""
+
+    def __init__(self) -> None:
+        self._ready: deque[Run] = deque()
+
+    def withdraw(self) -> list[Run]:
+        """Take back what has not started; the slots take from the row at the same time."""
+        taken: list[Run] = []
+        while True:
+            try:
+                taken.append(self._ready.popleft())
+            except IndexError:
+                return taken
+
+    def next_run(self) -> Run | None:
+        """Return the job that is started next."""
+        return next(iter(self._ready.copy()), None)

@@ -4,31 +4,29 @@ from __future__ import annotations
 
 import ctypes
 import itertools
-import sys
 import threading
 import time
-import traceback
-from collections import deque
 from collections.abc import Callable, Sequence
 
 from lineshaft.outcomes import Cancelled, Cause, Outcome
 from lineshaft.worker.execute import rolled_back
-from lineshaft.worker.lanes.base import Deliver, Lane
+from lineshaft.worker.lanes.base import Deliver, QueueingLane
 from lineshaft.worker.lanes.unraisable import note_lost_stops
 from lineshaft.worker.run import Run
+from lineshaft.worker.stacks import thread_stack
 
 Execute = Callable[[Run], Outcome]
 
 _numbers = itertools.count(1)
 
 
-class ThreadLane(Lane):
+class ThreadLane(QueueingLane):
     """Threads that take from one shared row of jobs: a slow job delays none of those behind it."""
 
     def __init__(self, queue: str, limit: int, execute: Execute, deliver: Deliver) -> None:
+        super().__init__()
         self._queue, self._limit = queue, limit
         self._execute, self._deliver = execute, deliver
-        self._ready: deque[Run] = deque()
         self._lock = threading.Lock()
         self._sleepers: list[_Slot] = []
         self._slots: dict[int, _Slot] = {}
@@ -67,22 +65,8 @@ class ThreadLane(Lane):
         """Return the stack of the job's thread."""
         for thread in threading.enumerate():
             if getattr(thread, "lineshaft_run", None) is run and thread.ident is not None:
-                frame = sys._current_frames().get(thread.ident)  # noqa: SLF001 - the documented way to another stack
-                return "".join(traceback.format_stack(frame)) if frame else ""
+                return thread_stack(thread.ident)
         return ""
-
-    def withdraw(self) -> list[Run]:
-        """Take back what has not started."""
-        taken: list[Run] = []
-        while True:
-            try:
-                taken.append(self._ready.popleft())
-            except IndexError:
-                return taken
-
-    def next_run(self) -> Run | None:
-        """Return the job that is started next."""
-        return next(iter(self._ready.copy()), None)
 
     def close(self) -> None:
         """Let the threads end."""

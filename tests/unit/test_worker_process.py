@@ -1,4 +1,4 @@
-"""How the demo holds its worker process."""
+"""How the demo and the bench hold their worker process."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from lineshaft.demo.worker import WorkerProcess, _sigterm_as_exit
 from lineshaft.errors import LineshaftError
+from lineshaft.worker_process import WorkerProcess, sigterm_as_exit
 
 LOG = Path("worker.log")
 WAITS = "import signal, sys; print('ready', flush=True); signal.pause()"
@@ -20,10 +20,15 @@ def start(code: str) -> subprocess.Popen[bytes]:
     return subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)
 
 
-def test_a_worker_that_ends_early_is_noticed() -> None:
-    """The demo does not wait for a worker that is gone: it tells the exit code and where to read why."""
-    with start("raise SystemExit(3)") as process, pytest.raises(LineshaftError, match=r"exit code 3 .*worker\.log"):
-        WorkerProcess(process, LOG).watch(30)
+def test_a_worker_that_ends_early_is_noticed(tmp_path: Path) -> None:
+    """Nobody waits for a worker that is gone: the error tells its exit code and its last words."""
+    log = tmp_path / "worker.log"
+    log.write_text("starting\nlineshaft: no such app\n")
+    with (
+        start("raise SystemExit(3)") as process,
+        pytest.raises(LineshaftError, match=r"exit code 3 .* said: lineshaft: no such app$"),
+    ):
+        WorkerProcess(process, log).watch(30)
 
 
 def test_a_running_worker_is_only_watched() -> None:
@@ -44,7 +49,7 @@ def test_a_worker_is_asked_to_stop() -> None:
 
 
 def test_a_worker_that_will_not_stop_is_killed() -> None:
-    """A worker that ignores SIGTERM does not outlive the demo."""
+    """A worker that ignores SIGTERM does not outlive who started it."""
     deaf = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('ready', flush=True); signal.pause()"
     with start(deaf) as process:
         assert process.stdout
@@ -62,9 +67,9 @@ def test_a_stopped_worker_may_be_stopped_again() -> None:
 
 
 def test_sigterm_runs_the_clean_up() -> None:
-    """The demo told to stop leaves by an exception, so that its worker is stopped, and gives the handler back."""
+    """A program told to stop leaves by an exception, so that its worker is stopped, and gives the handler back."""
     before = signal.getsignal(signal.SIGTERM)
-    with pytest.raises(SystemExit) as caught, _sigterm_as_exit():
+    with pytest.raises(SystemExit) as caught, sigterm_as_exit():
         signal.raise_signal(signal.SIGTERM)
     assert caught.value.code == 128 + signal.SIGTERM
     assert signal.getsignal(signal.SIGTERM) is before

@@ -1,0 +1,5 @@
+"""`lineshaft bench`."""
+
+from lineshaft.cli.bench.command import bench
+
+__all__ = ["bench"]

@@ -1,0 +1,200 @@
+"""Every statement that the store runs while jobs go through it, with what it is given; and the others, with the reason.
+
+A statement that is in neither table fails `test_plans.py`: whoever adds one says here what it may cost.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from lineshaft.job import new_id
+from lineshaft.store import claim, control, enqueue, finish, inspect, upkeep
+from lineshaft.store.queries import Statements
+from tests.plugins.engines import KEPT_UNTIL, NOW, WORKER, new_row
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from lineshaft.engines.base import Params, Statement
+    from lineshaft.transitions import Held
+
+BATCH = 100
+UNIQUE = Statements("unique", "lineshaft.features.unique")
+BY_NAME: dict[str, Statement] = {
+    name: statement
+    for module in (claim.SQL, enqueue.SQL, finish.SQL, upkeep.SQL, control.SQL, inspect.SQL, UNIQUE)
+    for name, statement in module.by_name.items()
+}
+RARE = {
+    "plan_for_values": "before a count; it reads nothing",
+    "set_paused": "somebody pauses a queue; it writes one row",
+    "set_max_depth": "somebody limits a queue; it writes one row",
+    "ensure_history": "once an hour; it makes partitions",
+    "register_worker": "once a worker",
+    "set_draining": "once a worker",
+    "remove_worker": "once a worker that died",
+    "last_of_chunk": "once an hour, a chunk of keys at a time",
+    "lock_unheld": "once an hour, a chunk of keys at a time",
+    "delete_unheld": "once an hour, a chunk of keys at a time",
+}
+WIDE = {
+    "count_live": "counts what a filter means",
+    "count_unsuccessful": "counts what a filter means",
+    "count_completed": "counts what a filter means",
+    "count_by_queue": "counts every unfinished job",
+    "running_by_worker": "reads every unfinished job: a claim writes to no index that could tell",
+    "unregistered_holders": "likewise; once an hour",
+    "held_by": "likewise; for a worker that died, and after the store was away",
+    "count_waiting": "reads jobs of other queues too: only where a queue has a depth limit",
+    "purge_queue": "deletes every waiting job of a queue",
+}
+WIDE_ON_SQLITE = {"list_completed": "passes over the unfinished jobs that are newer: no index tells completed ones"}
+
+
+@dataclass(frozen=True)
+class Known:
+    """Ids of a store's jobs, made-up ones where it has too few."""
+
+    held: list[Held]
+    waiting: list[str]
+    finished: list[str]
+
+
+@dataclass(frozen=True)
+class Case:
+    """A hot statement and what it is given."""
+
+    statement: Statement
+    params: Mapping[str, Any]
+    rows: Sequence[Params] | None = None
+
+
+def hot_cases(known: Known) -> dict[str, Case]:
+    """Return every hot statement as it is run with a batch of 100."""
+    return {**_enqueue(known), **_claim(known), **_finish(known), **_beat(known), **_ask(known), **_unique(known)}
+
+
+def _case(name: str, params: Mapping[str, Any] | None = None, rows: Sequence[Params] | None = None) -> Case:
+    return Case(BY_NAME[name], params or {}, rows)
+
+
+def _enqueue(known: Known) -> dict[str, Case]:
+    rows = sorted((new_row() for _ in range(BATCH)), key=lambda row: row["id"])
+    again = [{**row, "id": job_id} for row, job_id in zip(rows, known.finished, strict=True)]
+    own = [{"id": row["id"], "args": row["args"]} for row in rows]
+    return {
+        "insert_job": _case("insert_job", new_row()),
+        "insert_jobs": _case("insert_jobs", {"is_checked": False}, rows),
+        "insert_jobs again": _case("insert_jobs", {"is_checked": True}, again),
+        "insert_like_jobs": _case("insert_like_jobs", new_row(), own),
+        "drop_finished_resends": _case("drop_finished_resends", {"ids": known.finished}),
+        "existing_ids": _case("existing_ids", {"ids": known.finished}),
+        "lock_limited_queues": _case("lock_limited_queues", {"queues": ["default"]}),
+    }
+
+
+def _claim(known: Known) -> dict[str, Case]:
+    taken = {"queue": "default", "limit": BATCH, "worker": WORKER, "now": NOW}
+    place = {"rank": 0, "run_at": NOW, "id": known.waiting[0]}
+    return {
+        "claim_jobs": _case("claim_jobs", taken),
+        "claim_jobs of an empty queue": _case("claim_jobs", {**taken, "queue": "empty"}),
+        "claim_jobs_from": _case("claim_jobs_from", {**taken, **place}),
+        "first_before": _case("first_before", {**place, "queue": "default", "rank": 1}),
+        "promote_due": _case("promote_due", {"now": NOW, "limit": BATCH}),
+        "next_due": _case("next_due"),
+        "expire_overdue": _case("expire_overdue", {"now": NOW, "expires_at": KEPT_UNTIL, "limit": BATCH}),
+    }
+
+
+def _finish(known: Known) -> dict[str, Case]:
+    fences = [{"id": one.id, "key": one.key, "claim": one.claim} for one in known.held]
+    by, ids = {"worker": WORKER, "now": NOW}, [one.id for one in known.held]
+    done = {"result": "1", "expires_at": KEPT_UNTIL}
+    closed = {"stage": 11, "reason": "error", "error": "{}", "losses": 0, "expires_at": KEPT_UNTIL}
+    back = {
+        "stage": 2, "run_at": NOW, "attempts_back": 0, "losses": 0, "is_isolated": False, "unknown_since": None,
+        "error": "{}",
+    }  # fmt: skip
+    logged = {"attempt": 1, "lines": "{}"}
+    return {
+        "complete_jobs": _case("complete_jobs", by, [fence | done for fence in fences]),
+        "close_jobs": _case("close_jobs", by, [fence | closed for fence in fences]),
+        "put_back_jobs": _case("put_back_jobs", by, [fence | back for fence in fences]),
+        "finished_by": _case("finished_by", {"ids": ids, "worker": WORKER}),
+        "put_back_among": _case("put_back_among", {"ids": ids, "worker": WORKER}),
+        "save_progress": _case("save_progress", by, [fence | {"progress": "[0.5]"} for fence in fences]),
+        "save_logs": _case("save_logs", by, [fence | logged for fence in fences]),
+    }
+
+
+def _beat(known: Known) -> dict[str, Case]:
+    silent = {"worker": WORKER, "now": NOW, "silence": 3_000_000, "lease": 60_000_000}
+    return {
+        "beat": _case("beat", {"worker": WORKER, "server": "", "now": NOW}),
+        "set_idle": _case("set_idle", {"worker": WORKER, "is_idle": True}),
+        "suspects": _case("suspects", silent),
+        "cancel_requests": _case("cancel_requests", {"worker": WORKER, "ids": [one.id for one in known.held]}),
+    }
+
+
+def _ask(known: Known) -> dict[str, Case]:
+    anything = dict.fromkeys(
+        ("cursor", "stages", "is_held", "is_cancelling", "queue", "name", "tenant", "since", "tag", "search")
+    )
+    page = {**anything, "limit": BATCH}
+    ids = {"ids": known.waiting, "now": NOW, "expires_at": KEPT_UNTIL}
+    finished = {"ids": known.finished, "now": NOW}
+    return {
+        "get_job": _case("get_job", {"id": known.waiting[0]}),
+        "get_job finished": _case("get_job", {"id": known.finished[0]}),
+        "get_logs": _case("get_logs", {"id": known.finished[0]}),
+        "list_live": _case("list_live", page),
+        "list_live of a queue": _case("list_live", {**page, "queue": "default"}),
+        "list_live queued": _case("list_live", {**page, "stages": [1], "is_held": False}),
+        "list_unsuccessful": _case("list_unsuccessful", page),
+        "list_completed": _case("list_completed", page),
+        "list_completed next page": _case("list_completed", {**page, "cursor": known.finished[0]}),
+        "mark_awaited": _case("mark_awaited", ids),
+        "still_unfinished": _case("still_unfinished", ids),
+        "cancel_waiting": _case("cancel_waiting", ids),
+        "request_cancel": _case("request_cancel", {"ids": [one.id for one in known.held]}),
+        "revive_jobs": _case("revive_jobs", finished),
+        "reschedule_job": _case("reschedule_job", {"id": known.waiting[0], "stage": 0, "run_at": NOW}),
+        "delete_jobs": _case("delete_jobs", finished),
+        "list_workers": _case("list_workers"),
+        "list_queues": _case("list_queues"),
+    }
+
+
+def _unique(known: Known) -> dict[str, Case]:
+    keys = sorted(f"{number:064x}" for number in range(BATCH))
+    fields = (
+        "args",
+        "queue",
+        "rank",
+        "run_at",
+        "stage",
+        "max_attempts",
+        "deadline",
+        "tags",
+        "meta",
+        "options",
+        "context",
+    )
+    replaced = [{"id": job_id} | {name: new_row()[name] for name in fields} for job_id in known.waiting]
+    held = [{"key": key, "job": job_id, "until": None} for key, job_id in zip(keys, known.waiting, strict=True)]
+    return {
+        "take_keys": _case("take_keys", {}, held),
+        "find_holders": _case("find_holders", {"keys": keys}),
+        "look_up_jobs": _case("look_up_jobs", {"ids": known.finished}),
+        "lock_waiting": _case("lock_waiting", {"ids": known.waiting}),
+        "replace_jobs": _case("replace_jobs", {}, replaced),
+        "move_keys": _case("move_keys", {}, held),
+    }
+
+
+def padded(ids: Sequence[str]) -> list[str]:
+    """Return a batch of ids in order, made-up ones where there are too few."""
+    return sorted([*ids, *(new_id() for _ in range(BATCH - len(ids)))])

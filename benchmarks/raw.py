@@ -39,7 +39,7 @@ _SQLITE: Final = (  # those of Lineshaft's own connections, and the durability o
     "pragma cache_size = -16384",
     "pragma mmap_size = 268435456",
     "pragma temp_store = memory",
-    "pragma wal_autocheckpoint = 4000",
+    "pragma wal_autocheckpoint = 16000",
 )
 _POSTGRES: Final = ("set plan_cache_mode = force_generic_plan", "set enable_seqscan = off", "set jit = off")
 

@@ -22,6 +22,7 @@ COMMANDS: Final = {
     "workers": ("lineshaft.cli.workers:workers", "List the workers of the store."),
     "tasks": ("lineshaft.cli.tasks:tasks", "List the tasks that the app knows."),
     "doctor": ("lineshaft.cli.doctor:doctor", "Look the store over: symptoms, causes, cures."),
+    "chaos": ("lineshaft.cli.chaos:chaos", "Run workers that are killed and a store that fails."),
     "bench": ("lineshaft.cli.bench:bench", "Measure how fast this store takes and runs jobs."),
 }
 """Where each command stands, and its line of help, which is told without importing it."""

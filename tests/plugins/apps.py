@@ -23,6 +23,7 @@ import pytest
 
 from lineshaft import Cancelled, Lineshaft
 from lineshaft.app.inprocess import InProcessWorker
+from lineshaft.worker.lanes.thread import ThreadLane
 
 LIMIT: Final = 20.0
 """Seconds that a test waits for what has to come; it usually comes within milliseconds."""
@@ -34,6 +35,19 @@ _UNMEASURED: Final = {name: value for name, value in os.environ.items() if name 
 _POLL: Final = 0.005
 _NEVER_FREE: Final = threading.Lock()
 _NEVER_FREE.acquire()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def untraced_lanes() -> Iterator[None]:
+    """Keep coverage out of the threads in which jobs are stopped.
+
+    The exception that stops a job may strike anywhere, also inside coverage's tracer while that holds its lock: all
+    other traced threads would wait for it for ever.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        work = ThreadLane.work
+        patch.setattr(ThreadLane, "work", lambda lane, slot: (sys.settrace(None), work(lane, slot)))
+        yield
 
 
 @pytest.fixture(params=["sqlite", "memory", "postgres"])

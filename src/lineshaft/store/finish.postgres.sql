@@ -74,7 +74,7 @@ select count(*),
   from back;
 
 -- name: finished_by
-select id::text, claim from lineshaft.history where id = any(%(ids)s::uuid[]) and worker = %(worker)s;
+select id::text, claim, stage from lineshaft.history where id = any(%(ids)s::uuid[]) and worker = %(worker)s;
 
 -- name: put_back_among
 select id::text, claim from lineshaft.job where id = any(%(ids)s::uuid[]) and worker is null;

@@ -7,10 +7,10 @@ from typing import Any, Final, NamedTuple, Protocol, TypeVar
 
 import msgspec
 
-from lineshaft.engines.base import Params, Statement, Tx
+from lineshaft.engines.base import Params, Row, Statement, Tx
 from lineshaft.outcomes import JobError
 from lineshaft.store.queries import Statements
-from lineshaft.transitions import Close, Complete, Held, PutBack, Transition
+from lineshaft.transitions import Close, Complete, Held, PutBack, Stage, Transition
 
 SQL: Final = Statements("finish")
 
@@ -49,9 +49,9 @@ def write_transitions(
     put_back = [one for one in transitions if type(one) is PutBack]
     write = _Writer(tx, worker, now)
     return [
-        *write(SQL.complete_jobs, SQL.finished_by, completed, lambda one: _complete_row(one, keep(one))),
-        *write(SQL.close_jobs, SQL.finished_by, closed, lambda one: _close_row(one, keep(one))),
-        *write(SQL.put_back_jobs, SQL.put_back_among, put_back, _put_back_row),
+        *write(SQL.complete_jobs, SQL.finished_by, completed, lambda one: _complete_row(one, keep(one)), _completion),
+        *write(SQL.close_jobs, SQL.finished_by, closed, lambda one: _close_row(one, keep(one)), _closing),
+        *write(SQL.put_back_jobs, SQL.put_back_among, put_back, _put_back_row, _putting_back),
     ]
 
 
@@ -64,17 +64,22 @@ class _Writer(NamedTuple):
     now: int
 
     def __call__(
-        self, statement: Statement, check: Statement, transitions: list[T], to_row: Callable[[T], Params]
+        self,
+        statement: Statement,
+        check: Statement,
+        transitions: list[T],
+        to_row: Callable[[T], Params],
+        to_trace: Callable[[T], Row],
     ) -> Iterator[T]:
         for chunk in _chunks(transitions):
             params = {"worker": self.worker, "now": self.now}
             written = self.tx.run(statement, params, [to_row(one) for one in chunk])[0][0]
-            yield from chunk if written == len(chunk) else self._effective(check, chunk)
+            yield from chunk if written == len(chunk) else self._effective(check, chunk, to_trace)
 
-    def _effective(self, check: Statement, chunk: Sequence[T]) -> Iterator[T]:
+    def _effective(self, check: Statement, chunk: Sequence[T], to_trace: Callable[[T], Row]) -> Iterator[T]:
         ids = [one.held.id for one in chunk]
         settled = set(self.tx.run(check, {"worker": self.worker, "ids": ids}))
-        return (one for one in chunk if (one.held.id, one.held.claim) in settled)
+        return (one for one in chunk if to_trace(one) in settled)
 
 
 def save_progress(tx: Tx, updates: Iterable[Progress], *, worker: int) -> None:
@@ -91,6 +96,19 @@ def save_logs(tx: Tx, logs: Iterable[LogLines], *, now: int) -> None:
             for one in chunk
         ]
         tx.run(SQL.save_logs, {"now": now}, rows)
+
+
+def _completion(one: Complete) -> Row:
+    """Return what the check finds where it took effect: by stage, for the same claim may have ended in another way."""
+    return (one.held.id, one.held.claim, int(Stage.COMPLETED))
+
+
+def _closing(one: Close) -> Row:
+    return (one.held.id, one.held.claim, int(one.stage))
+
+
+def _putting_back(one: PutBack) -> Row:
+    return (one.held.id, one.held.claim)
 
 
 def _complete_row(one: Complete, expires_at: int) -> Params:

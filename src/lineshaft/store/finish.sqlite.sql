@@ -30,7 +30,7 @@ update lineshaft_job not indexed
 select changes();
 
 -- name: finished_by
-select id, claim from lineshaft_job where id in (select value from json_each(:ids)) and worker = :worker and stage >= 10;
+select id, claim, stage from lineshaft_job where id in (select value from json_each(:ids)) and worker = :worker and stage >= 10;
 
 -- name: put_back_among
 select id, claim from lineshaft_job where id in (select value from json_each(:ids)) and worker is null and stage < 10;

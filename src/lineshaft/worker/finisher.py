@@ -54,9 +54,9 @@ class Finisher:
         """Whether outcomes were taken that are not written yet."""
         return bool(self._pending or self._settled)
 
-    def pending_ids(self) -> set[str]:
-        """Return the jobs whose outcome is taken and not yet written."""
-        return {run.id for run, _ in self._pending} | {run.id for run, _ in list(self._outcomes)}
+    def pending_runs(self) -> list[Run]:
+        """Return the runs whose outcome is not written yet."""
+        return [run for run, _ in self._pending] + [run for run, _ in list(self._outcomes)]
 
     def take(self, now: int) -> list[Run]:
         """Take all outcomes that are waiting, decide them, and return the runs that ended."""

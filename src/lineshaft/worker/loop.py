@@ -205,12 +205,11 @@ class StoreLoop:
         if not claimed:
             return
         fresh, expired = split_expired(claimed, now)
-        if expired:
-            self._write([expire(one.held) for one in expired], now)
-            for one in expired:
-                self._claimer.queues[one.queue].held -= 1
+        for one in expired:  # they take no place, whatever becomes of the write
+            self._claimer.queues[one.queue].held -= 1
         self._tell_started(fresh, now)
         self._dispatcher.hand_out(fresh, self._claimer.queues, now)
+        self._write([expire(one.held) for one in expired], now)
 
     def _tell_started(self, claimed: list[Claimed], now: int) -> None:
         subscribers = self._dispatcher.subscribers
@@ -222,8 +221,10 @@ class StoreLoop:
     def _reconcile(self, now: int) -> None:
         """Give back jobs that a claim took whose commit's answer was lost: the store says we hold them, we do not."""
         held = self._engine.read(lambda tx: orphans(tx, self._worker, limit=_MOST_HELD))
-        known = {run.id for run in self._dispatcher.runs.values()} | self._finisher.pending_ids()
-        unknown = [one.held for one in held if one.held.id not in known]
+        runs = [*self._dispatcher.runs.values(), *self._finisher.pending_runs()]
+        # By claim: a round that puts a job back may take it again, and then holds it anew.
+        known = {(run.id, run.claimed.held.claim) for run in runs}
+        unknown = [one.held for one in held if (one.held.id, one.held.claim) not in known]
         self._write([PutBack(one, Stage.READY, None, gives_attempt_back=True) for one in unknown], now)
 
     def _write(self, transitions: list[Transition], now: int) -> None:

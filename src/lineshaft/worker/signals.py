@@ -6,12 +6,13 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from types import FrameType
 from typing import Final, Literal
 
 Event = Literal["signal", "stop", "stop at once", "ended"]
 STOP_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
+_STEP_SECONDS: Final = 0.5
 
 
 class StopRequested(BaseException):
@@ -51,8 +52,16 @@ class Inbox:
             signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGTERM)
 
     def get(self) -> Event:
-        """Wait for the next word."""
-        return self._events.get()
+        """Wait for the next word.
+
+        In steps: of a signal that comes at the moment at which the wait begins Python only takes note, and calls its
+        handler when the wait is over.
+        """
+        while True:
+            try:
+                return self._events.get(timeout=_STEP_SECONDS)
+            except Empty:
+                continue
 
     def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
         if not self._is_open:

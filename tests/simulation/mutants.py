@@ -1,0 +1,60 @@
+"""Rules of the store and of the worker, each broken on purpose: some seed has to notice."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
+from typing import Any, Final
+
+from lineshaft.engines.base import Statement
+from lineshaft.engines.sqlite.locks import LockFolder
+from lineshaft.store import claim, finish
+from lineshaft.store.queries import Statements
+from lineshaft.worker import liveness
+from lineshaft.worker.liveness import Upkeep
+from lineshaft.worker.loop import StoreLoop
+from tests.simulation.threads import replaced
+
+
+@contextmanager
+def _without(module: Statements, name: str, pattern: str, instead: str = "") -> Iterator[None]:
+    """Leave what matches a pattern out of a statement."""
+    before: Statement = module.by_name[name]
+    parts = tuple(re.sub(pattern, instead, part) for part in before.sqlite.parts)
+    assert parts != before.sqlite.parts, f"{name} has nothing like {pattern!r}"
+    module.by_name[name] = replace(before, sqlite=replace(before.sqlite, parts=parts))
+    try:
+        yield
+    finally:
+        module.by_name[name] = before
+
+
+# The condition on claim, stage and worker.
+_FENCE: Final = r" and claim = r\.value ->> \d+ and stage = 1 and worker = :worker"
+
+
+def _constant(value: Any) -> Callable[..., Any]:
+    return lambda *_, **__: value
+
+
+MUTANTS: Final[dict[str, Callable[[], AbstractContextManager[None]]]] = {
+    "finish-without-fence": lambda: _without(finish.SQL, "complete_jobs", _FENCE),
+    "put-back-without-fence": lambda: _without(finish.SQL, "put_back_jobs", _FENCE),
+    "claim-what-is-held": lambda: _without(claim.SQL, "claim_jobs", " and worker is null"),
+    "claim-without-order": lambda: _without(claim.SQL, "claim_jobs", "order by rank, run_at, id ", "order by id "),
+    "promote-too-early": lambda: _without(claim.SQL, "promote_due", " and run_at <= :now"),
+    "rescue-without-lock": lambda: replaced(LockFolder, "is_free", _constant(True)),
+    "forget-lost-claims": lambda: replaced(StoreLoop, "_reconcile", _constant(None)),
+    "overhear-own-death": lambda: replaced(liveness, "beat", _beat_true(liveness.beat)),
+    "claim-without-lease": lambda: replaced(Upkeep, "has_lease", _constant(True)),
+}
+
+
+def _beat_true(beat: Callable[..., bool]) -> Callable[..., bool]:
+    def always(*args: Any, **kwargs: Any) -> bool:
+        beat(*args, **kwargs)
+        return True
+
+    return always

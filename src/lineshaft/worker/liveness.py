@@ -67,11 +67,11 @@ class Upkeep:
 
     def _beat(self) -> None:
         server = self._lock.renew()
-        now = self._engine.clock.now()
+        now, asked_at = self._engine.clock.now(), self._engine.clock.monotonic()
         if not self._engine.write(lambda tx: beat(tx, worker=self._worker, server=server, now=now)):
             self._on_lease_lost("it was declared dead: its heartbeat was older than its lease")
             return
-        self._renewed_at = self._engine.clock.monotonic()
+        self._renewed_at = asked_at  # others count from what was written, however late we hear of it
         self.pass_on_cancels()
         self.store_progress()
         self._rescuer.step(now)

@@ -15,7 +15,7 @@ from lineshaft.errors import StoreUnavailableError
 from lineshaft.worker import logs
 from lineshaft.worker.health import Health, State
 from lineshaft.worker.link import Report
-from lineshaft.worker.signals import Inbox
+from lineshaft.worker.signals import Inbox, StopRequested
 from lineshaft.worker.supervisor import RECYCLE
 from lineshaft.worker.worker import Worker
 
@@ -64,9 +64,15 @@ class Main:
         Raises what these raise, and `StopRequested` when a signal comes before it has started.
         """
         sys.setswitchinterval(_SWITCH_INTERVAL)
-        self._worker = _started(make)
-        self._inbox.open()
-        return self._worker
+        worker = _prepared(make)
+        try:
+            self._inbox.open()
+        except StopRequested:
+            worker.undo_preparation()
+            raise
+        worker.begin()  # a request to stop waits from here on: raised among threads, it could not undo what they do
+        self._worker = worker
+        return worker
 
     def run(self, worker: Worker, on_stop: Callable[[], None]) -> int:
         """Wait until the started worker has stopped, and return the exit code: 0, or `RECYCLE`."""
@@ -91,14 +97,14 @@ class Main:
             threading.Thread(target=worker.stop, args=(self._grace,), name="lineshaft-stop", daemon=True).start()
 
 
-def _started(make: Callable[[], Worker]) -> Worker:
-    """Return a started worker; one that starts itself anew waits for a store that is away, as long as it takes."""
+def _prepared(make: Callable[[], Worker]) -> Worker:
+    """Return a prepared worker; one that starts itself anew waits for a store that is away, as long as it takes."""
     was_restarted = os.environ.pop(RESTARTED, None) is not None
     wait = 1.0
     while True:
         try:
             worker = make()
-            worker.start()
+            worker.prepare()
         except StoreUnavailableError as error:
             if not was_restarted:
                 raise

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from typing import NamedTuple
 
 from lineshaft.clock import to_datetime
 from lineshaft.config import Retention, Settings
@@ -15,6 +16,13 @@ from lineshaft.store.upkeep import Orphan, Suspect, orphans, remove_worker, susp
 from lineshaft.transitions import Close, Stage, Transition, rescue
 
 _log = logging.getLogger("lineshaft.worker")
+
+
+class _Batch(NamedTuple):
+    """What one transaction of a rescue did; its worker may have finished some of those that were found."""
+
+    found: int
+    rescued: list[Orphan]
 
 
 class Rescuer:
@@ -56,22 +64,23 @@ class Rescuer:
 
     def _rescue(self, gone: Suspect) -> int:
         count = 0
-        while rescued := self._engine.write(self._batch(gone)):
-            count += len(rescued)
-            for one in rescued:
+        while (batch := self._engine.write(self._batch(gone))).found:
+            count += len(batch.rescued)
+            for one in batch.rescued:
                 self._tell(one)
         if self._engine.write(lambda tx: remove_worker(tx, gone.id)):
             message = "worker %d (%s, process %d) is gone; %d of its jobs are put back"
             _log.warning(message, gone.id, gone.host, gone.pid, count)
         return count
 
-    def _batch(self, gone: Suspect) -> Callable[[Tx], list[Orphan]]:
-        def put_back(tx: Tx) -> list[Orphan]:
+    def _batch(self, gone: Suspect) -> Callable[[Tx], _Batch]:
+        def put_back(tx: Tx) -> _Batch:
             now = self._engine.clock.now()
             held = orphans(tx, gone.id)
             transitions = [self._decide(one, gone, now) for one in held]
-            write_transitions(tx, transitions, worker=gone.id, now=now, keep=self._keep(now))
-            return held
+            written = write_transitions(tx, transitions, worker=gone.id, now=now, keep=self._keep(now))
+            won = {one.held.id for one in written}
+            return _Batch(len(held), [one for one in held if one.held.id in won])
 
         return put_back
 

@@ -72,6 +72,11 @@ class Worker:
 
     def start(self) -> None:
         """Register and start the threads; raises `StoreError` when the store cannot be reached."""
+        self.prepare()
+        self.begin()
+
+    def prepare(self) -> None:
+        """Register and make all parts; whatever interrupts it leaves nothing behind. Raises as `start`."""
         joblog.install()
         self.id = self._register()
         self._lock = self.runtime.engine.hold_worker_lock(self.id)
@@ -81,8 +86,25 @@ class Worker:
             self._lifespans.enter()
             self._assemble()
         except BaseException:
-            self._undo_start()
+            self.undo_preparation()
             raise
+
+    def begin(self) -> None:
+        """Start the threads: from here on jobs are claimed, and only `stop` ends the worker."""
+        self._listener: Listener | None = None
+        self._listening = threading.Thread(target=self._listen, name="lineshaft-listener", daemon=True)
+        self.watch.start()
+        self.liveness.start()
+        self._listening.start()
+        self.loop.start()
+
+    def undo_preparation(self) -> None:
+        """Sign off a worker that has not begun."""
+        self._exit_lifespans()
+        if self._loop_thread is not None:
+            self._loop_thread.close()
+        self._sign_off()
+        self._lock.release()
 
     def _assemble(self) -> None:
         engine, settings = self.runtime.engine, self.runtime.settings
@@ -114,22 +136,6 @@ class Worker:
             lambda queue: self.loop.look([queue]),
         )
         self.liveness = Liveness(upkeep, settings, clock, has_progress=self._has_progress, look_for_stalls=stalls.step)
-        self._start_threads()
-
-    def _undo_start(self) -> None:
-        self._exit_lifespans()
-        if self._loop_thread is not None:
-            self._loop_thread.close()
-        self._sign_off()
-        self._lock.release()
-
-    def _start_threads(self) -> None:
-        self._listener: Listener | None = None
-        self._listening = threading.Thread(target=self._listen, name="lineshaft-listener", daemon=True)
-        self.watch.start()
-        self.liveness.start()
-        self._listening.start()
-        self.loop.start()
 
     @property
     def is_stopping(self) -> bool:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
-from typing import Any, Final, TypeVar, cast
+from contextlib import ExitStack, contextmanager, suppress
+from typing import Any, Final, NamedTuple, TypeVar, cast
+from weakref import WeakKeyDictionary
 
 import psycopg
 from psycopg import conninfo
@@ -21,6 +22,14 @@ from lineshaft.engines.postgres.transaction import PostgresTx, in_schema, mapped
 Connection = psycopg.Connection[Any]
 T = TypeVar("T")
 
+
+class Session(NamedTuple):
+    """A session of the server's, told from a later one with the same process id."""
+
+    pid: int
+    started_at: str
+
+
 # A generic plan never turns wrong when statistics are stale (docs/decisions/0001).
 _SESSION: Final = (
     "set plan_cache_mode = force_generic_plan",
@@ -31,7 +40,15 @@ _SESSION: Final = (
     "set default_transaction_isolation = 'read committed'",
     "set client_encoding = 'UTF8'",
 )
-_NOW: Final = "select (extract(epoch from clock_timestamp()) * 1000000)::bigint"
+_WHO_AND_WHEN: Final = (
+    "select pid, backend_start::text, (extract(epoch from clock_timestamp()) * 1000000)::bigint"
+    " from pg_stat_activity where pid = pg_backend_pid()"
+)
+_END: Final = (
+    "select pg_terminate_backend(pid, %s) from pg_stat_activity"
+    " where pid = %s and backend_start::text = %s and usename = current_user"
+)
+_END_MILLISECONDS: Final = 5_000
 _CONNECT_SECONDS: Final = 10
 
 
@@ -53,11 +70,13 @@ class PostgresEngine(Engine):
         self.clock = SystemClock()
         self._idle: list[Connection] = []
         self._inherited: list[Connection] = []
+        self._sessions: WeakKeyDictionary[Connection, Session] = WeakKeyDictionary()
+        self._broken: list[Session] = []
         forget_after_fork(self)
 
     def forget_connections(self) -> None:
         """Start afresh in a forked child: closing the parent's connections here would end them there."""
-        self._inherited, self._idle = self._idle, []
+        self._inherited, self._idle, self._broken = self._idle, [], []
 
     @contextmanager
     def transaction(self) -> Iterator[PostgresTx]:
@@ -187,25 +206,45 @@ class PostgresEngine(Engine):
             on_error.callback(connection.close)
             for setting in _SESSION:
                 connection.execute(setting, prepare=False)
-            self._follow_server_clock(connection)
+            self._get_to_know(connection)
             on_error.pop_all()
         return connection
 
-    def _follow_server_clock(self, connection: Connection) -> None:
+    def _get_to_know(self, connection: Connection) -> None:
+        """Follow the server's clock, and note the session, to be able to end it from another."""
         before = self.clock.monotonic()
-        row = connection.execute(_NOW, prepare=False).fetchone()
-        self.clock.follow(row[0] if row else 0, before, self.clock.monotonic())
+        row = connection.execute(_WHO_AND_WHEN, prepare=False).fetchone()
+        assert row is not None
+        pid, started_at, now = row
+        self.clock.follow(now, before, self.clock.monotonic())
+        if pid == connection.info.backend_pid:  # else a pooler stands between, and lends the session to others
+            self._sessions[connection] = Session(pid, started_at)
 
     @contextmanager
     def _connection(self) -> Iterator[Connection]:
         connection = self._idle_one() or self.connect()
         try:
+            self._end_broken(connection)
             yield connection
         finally:
             if connection.closed:  # the server went: its other sessions went with it
+                self._note_broken(connection)
                 self.close()
             else:
                 self._idle.append(connection)
+
+    def _note_broken(self, connection: Connection) -> None:
+        session = self._sessions.pop(connection, None)
+        if session is not None:
+            self._broken.append(session)
+
+    def _end_broken(self, connection: Connection) -> None:
+        """End sessions whose connections broke: what is on its way to one may arrive after it was sent again."""
+        for session in list(self._broken):
+            with mapped_errors():
+                connection.execute(_END, (_END_MILLISECONDS, *session), prepare=False)
+            with suppress(ValueError):  # another thread was as quick
+                self._broken.remove(session)
 
     def _idle_one(self) -> Connection | None:
         try:

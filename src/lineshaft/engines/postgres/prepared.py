@@ -19,6 +19,8 @@ from psycopg.pq import ExecStatus
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from psycopg.pq.abc import PGresult
+
 Scalar = str | int | bool | None
 
 _DONE: Final = frozenset({ExecStatus.COMMAND_OK, ExecStatus.TUPLES_OK})
@@ -47,7 +49,7 @@ def _execute(connection: psycopg.Connection[Any], text: str, values: Sequence[by
     session.send_query_prepared(_prepare(connection, text), values)
     result = connection.wait(generators.execute(session))[-1]
     if result.status not in _DONE:
-        raise errors.error_from_result(result, connection.info.encoding)
+        raise _error(connection, result)
     return result.command_tuples or 0
 
 
@@ -62,9 +64,15 @@ def _prepare(connection: psycopg.Connection[Any], text: str) -> bytes:
         name = b"lineshaft_%d" % next(_numbers)
         result = connection.pgconn.prepare(name, encoded)
         if result.status not in _DONE:
-            raise errors.error_from_result(result, connection.info.encoding)
+            raise _error(connection, result)
         names[encoded] = name
     return name
+
+
+def _error(connection: psycopg.Connection[Any], result: PGresult) -> psycopg.Error:
+    """Return why nothing came back; a connection that broke has no code of the server's to tell it by."""
+    error = errors.error_from_result(result, connection.info.encoding)
+    return psycopg.OperationalError(str(error)) if connection.closed else error
 
 
 def _as_text(value: Scalar) -> bytes | None:

@@ -1,8 +1,9 @@
 """What jobs note while they are measured: which job began or ended, and when, on a clock all processes share.
 
-A mark is written into a memory-mapped file of the process that runs the job, in the folder `$BENCH_MARKS`. That costs
-about half a microsecond, asks no system call, and outlives a SIGKILL: the page is the system's, not ours. A full
-file is followed by another one, and a forked child begins its own.
+A mark is written into a memory-mapped file of the thread that runs the job, in the folder `$BENCH_MARKS`. That costs
+about half a microsecond, asks no system call, and outlives a SIGKILL: the page is the system's, not ours. Threads share
+nothing: behind a lock they would queue up, and systems that run jobs in threads would be measured too slow. A full file
+is followed by another one, and a forked child begins its own.
 """
 
 from __future__ import annotations
@@ -51,7 +52,7 @@ class Mark:
 
 
 class Journal:
-    """The marks that one process writes.
+    """The marks that one thread writes.
 
     Args:
         folder: Where its files go; it exists.
@@ -62,20 +63,18 @@ class Journal:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._writing = threading.Lock()
         self._begin_file()
 
     def note(self, number: int, kind: int) -> None:
         """Write a mark; the counter follows it, so that a reader never counts what it cannot read."""
-        with self._writing:
-            words, place = self._words, self._next
-            words[place] = number
-            words[place + 1] = time.monotonic_ns()
-            words[place + 2] = kind
-            words[kind] += 1
-            self._next = place + RECORD_WORDS
-            if self._next == FILE_WORDS:
-                self._begin_file()
+        words, place = self._words, self._next
+        words[place] = number
+        words[place + 1] = time.monotonic_ns()
+        words[place + 2] = kind
+        words[kind] += 1
+        self._next = place + RECORD_WORDS
+        if self._next == FILE_WORDS:
+            self._begin_file()
 
     def _begin_file(self) -> None:
         with (self._folder / f"{os.getpid()}-{uuid.uuid4().hex}").open("x+b") as file:
@@ -84,13 +83,18 @@ class Journal:
         self._next = HEAD_WORDS
 
 
-_journal: Journal | None = None
-_opening = threading.Lock()
+class _Mine(threading.local):
+    """What belongs to each thread alone."""
+
+    journal: Journal | None = None
+
+
+_mine = _Mine()
 
 
 def note(number: int) -> None:
     """Note that the job of this number began, in the folder that `$BENCH_MARKS` names."""
-    (_journal or _open_journal()).note(number, 0)
+    (_mine.journal or _open_journal()).note(number, 0)
 
 
 def hold(number: int) -> None:
@@ -125,16 +129,13 @@ def count(folder: Path, kind: Kind = Kind.START) -> int:
 
 
 def _open_journal() -> Journal:
-    global _journal  # noqa: PLW0603 - one journal a process is what the module is for
-    with _opening:
-        _journal = _journal or Journal(Path(os.environ["BENCH_MARKS"]))
-        return _journal
+    journal = _mine.journal = _mine.journal or Journal(Path(os.environ["BENCH_MARKS"]))
+    return journal
 
 
 def _forget_journal() -> None:
-    """Begin anew in a forked child: the parent's file and locks are not the child's to use."""
-    global _journal, _opening
-    _journal, _opening = None, threading.Lock()
+    """Begin anew in a forked child, which has the one thread that forked: the parent's file is not the child's."""
+    _mine.journal = None
 
 
 os.register_at_fork(after_in_child=_forget_journal)

@@ -14,6 +14,7 @@ import pytest
 
 from lineshaft import Lineshaft
 from lineshaft.cli import main
+from tests.plugins.apps import unmeasured
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -87,7 +88,8 @@ def start(*arguments: str, **options: Any) -> subprocess.Popen[str]:
     """Start a command as a process of its own."""
     return subprocess.Popen(
         [sys.executable, "-m", "lineshaft", *arguments],
-        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options,
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        **{"env": unmeasured(), **options},
     )  # fmt: skip
 
 

@@ -146,18 +146,19 @@ def test_ctrl_c_ends_quietly(tmp_path: Path) -> None:
     assert (one.returncode, out, err) == (130, "", "")
 
 
-def test_ctrl_c_that_python_swallows_comes_again(tmp_path: Path) -> None:
-    """A Ctrl-C that strikes inside a destructor, where Python drops exceptions, ends the command all the same."""
+@pytest.mark.parametrize("raised, code", [("KeyboardInterrupt", 130), ("SystemExit(143)", 143)])
+def test_a_signal_that_python_swallows_comes_again(tmp_path: Path, raised: str, code: int) -> None:
+    """What a signal's handler raises inside a destructor, where Python drops it, ends the command all the same."""
     (tmp_path / "trap.py").write_text(
-        "import signal\nfrom lineshaft import Lineshaft\n"
+        "from lineshaft import Lineshaft\n"
         "app = Lineshaft()\n"
         "@app.task(name='shop.render')\ndef render(): ...\n"
-        "class Trap:\n    def __del__(self):\n        signal.raise_signal(signal.SIGINT)\n"
+        f"class Trap:\n    def __del__(self):\n        raise {raised}\n"
         "Trap()\n"
     )
     with start("--app", "trap:app", "jobs", "enqueue", "shop.render", "--wait") as one:
         out, err = one.communicate(timeout=LIMIT_SECONDS)
-    assert (one.returncode, out, err) == (130, "", "")
+    assert (one.returncode, out, err) == (code, "", "")
 
 
 def test_an_error_of_our_own_is_told_in_one_line(call: Callable[..., Ran], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -30,11 +30,17 @@ LIMIT: Final = 20.0
 QUICK: Final[dict[str, Any]] = {"heartbeat": "0.1s", "silence": "0.5s", "stop_patience": "0.4s"}
 """Settings that shorten what a test would otherwise wait for."""
 _ROOT: Final = Path(__file__).parents[2]
-_UNMEASURED: Final = {name: value for name, value in os.environ.items() if name != "COVERAGE_PROCESS_CONFIG"}
-"""The environment without coverage: workers of acceptance tests run as they do in service, tests of parts measure."""
 _POLL: Final = 0.005
 _NEVER_FREE: Final = threading.Lock()
 _NEVER_FREE.acquire()
+
+
+def unmeasured() -> dict[str, str]:
+    """Return the environment without coverage, for workers that run as in service, and for whoever is sent signals.
+
+    What a signal's handler raises may strike inside coverage and leave its lock taken (docs/decisions/0012).
+    """
+    return {name: value for name, value in os.environ.items() if name != "COVERAGE_PROCESS_CONFIG"}
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -196,7 +202,7 @@ class Process:
             stderr=self._log,
             text=True,
             cwd=folder,
-            env={**_UNMEASURED, "PYTHONPATH": str(_ROOT / "src")},
+            env={**unmeasured(), "PYTHONPATH": str(_ROOT / "src")},
         )
         self._lines: Queue[tuple[float, str]] = Queue()
         self.said: list[tuple[float, str]] = []

@@ -11,13 +11,14 @@ import pytest
 
 from lineshaft.errors import LineshaftError
 from lineshaft.worker_process import WorkerProcess, sigterm_as_exit
+from tests.plugins.apps import unmeasured
 
 LOG = Path("worker.log")
 WAITS = "import signal, sys; print('ready', flush=True); signal.pause()"
 
 
 def start(code: str) -> subprocess.Popen[bytes]:
-    return subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)
+    return subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, env=unmeasured())
 
 
 def test_a_worker_that_ends_early_is_noticed(tmp_path: Path) -> None:

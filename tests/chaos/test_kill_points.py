@@ -16,6 +16,8 @@ from lineshaft.store.upkeep import beat, register_worker
 from tests.chaos.conftest import Chaos
 from tests.plugins.apps import Process, StartProcess, eventually
 
+pytestmark = pytest.mark.chaos
+
 KEYS = (
     "plain", "coroutine", "separate", "failing", "hopeless", "snoozing", "talking", "transactional",
     "separate_transactional", "parent", "spawning",
@@ -106,7 +108,10 @@ def test_points_are_all_listed(chaos: Chaos) -> None:
     worker = chaos.start_worker(points=str(chaos.points))
     assert run_to_the_end(chaos, worker) == 0, worker.errors()
     assert_all_ran_once(chaos)
-    assert set(chaos.passed_points()) == set(POINTS[chaos.app._store.engine.dialect])
+    passed, listed = set(chaos.passed_points()), set(POINTS[chaos.app._store.engine.dialect])
+    assert passed <= listed
+    # By name: whether a statement commits alone or with others depends on what came together.
+    assert {point.rpartition(":")[0] for point in passed} == {point.rpartition(":")[0] for point in listed}
 
 
 @pytest.mark.parametrize("point", QUICK_POINTS)

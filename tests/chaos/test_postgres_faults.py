@@ -18,6 +18,8 @@ from tests.chaos.test_kill_points import POINTS, assert_all_ran_once, load, run_
 from tests.plugins.apps import StartProcess, eventually
 from tools.temporary_postgres import TemporaryPostgres
 
+pytestmark = pytest.mark.chaos
+
 OwnServer = Callable[..., TemporaryPostgres]
 MakeApp = Callable[..., Lineshaft]
 SLOW = {"heartbeat": "0.2s", "silence": "2s", "lease": "6s"}

@@ -15,6 +15,8 @@ from lineshaft import Lineshaft
 from tests.chaos.conftest import Chaos
 from tests.plugins.apps import StartProcess, eventually
 
+pytestmark = pytest.mark.chaos
+
 MakeApp = Callable[..., Lineshaft]
 PRODUCER = """
 import json, sys

@@ -16,6 +16,8 @@ from tests.chaos.conftest import Chaos
 from tests.chaos.history import Bounds
 from tests.plugins.apps import Gates, StartWorker, eventually
 
+pytestmark = pytest.mark.chaos
+
 POLL_SECONDS: Final = 1.0
 """An idle worker looks by itself once a second."""
 LENIENCE: Final = 2.0

@@ -45,6 +45,7 @@ from lineshaft.worker.lanes.async_ import LoopThread
 from lineshaft.worker.lanes.process import ProcessLane
 from lineshaft.worker.loading import load_app
 from lineshaft.worker.run import Run
+from tests.plugins.apps import eventually
 from tests.worker import process_app
 from tests.worker.process_app import app
 
@@ -390,7 +391,8 @@ def test_where_a_job_is(lane: Harness, fifo: Callable[[str], Path], tmp_path: Pa
     run = make_run(task, str(begun), str(tmp_path / "seen"))
     lane.lane.submit([run])
     begun.read_text()
-    assert f"in {task.__name__}" in lane.lane.stack_of(run)
+    # A coroutine that is being stepped at this moment has no frames to show: ask again.
+    eventually(lambda: f"in {task.__name__}" in lane.lane.stack_of(run))
     lane.lane.stop(run, "cancel")
     lane.outcome()
     assert lane.lane.stack_of(run) == ""

@@ -155,8 +155,8 @@ class Soak:
         self._app.jobs.count()
         fleet = Fleet(self._url, self._folder)
         begun = time.monotonic()
-        with self._faults(fleet, begun + minutes * 60):
-            self._enqueue(jobs, begun + minutes * 60)
+        with self._faults(fleet):
+            self._enqueue(jobs, minutes * 60)
         healed = time.monotonic()
         self._await_end(fleet)
         self.report.recovery_seconds = round(time.monotonic() - healed, 1)
@@ -167,9 +167,13 @@ class Soak:
         self._app.close()
         return self.report, findings
 
-    def _enqueue(self, jobs: int, until: float) -> None:
-        number = 0
-        while number < jobs and time.monotonic() < until:
+    def _enqueue(self, jobs: int, seconds: float) -> None:
+        """Spread the jobs evenly over the time; what an outage held up is caught up with, for as long again at most."""
+        begun, number = time.monotonic(), 0
+        while number < jobs and (elapsed := time.monotonic() - begun) < 2 * seconds:
+            if number > jobs * elapsed / seconds:
+                time.sleep(0.05)
+                continue
             task, count = self._random.choice(TASKS), self._random.choice((1, 1, 10, BATCH))
             keys = [f"{task}{number + more}" for more in range(min(count, jobs - number))]
             for key in keys:
@@ -191,11 +195,11 @@ class Soak:
             time.sleep(0.05)
 
     @contextmanager
-    def _faults(self, fleet: Fleet, until: float) -> Iterator[None]:
+    def _faults(self, fleet: Fleet) -> Iterator[None]:
         is_over = threading.Event()
 
         def harm() -> None:
-            while not is_over.wait(self._random.uniform(*PAUSE_SECONDS)) and time.monotonic() < until:
+            while not is_over.wait(self._random.uniform(*PAUSE_SECONDS)):
                 name, fault = self._random.choice(self._menu(fleet))
                 fault()
                 self.report.faults[name] = self.report.faults.get(name, 0) + 1

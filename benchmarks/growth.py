@@ -209,7 +209,7 @@ def _options(arguments: Sequence[str] | None) -> Options:
     parser.add_argument("--waiting", type=int, default=1_000_000, help="jobs waiting in the large store")
     parser.add_argument("--finished", type=int, default=10_000_000, help="jobs finished in the large store")
     parser.add_argument("--rounds", type=int, default=7, help="measurements of each store, in turn; 0 leaves them out")
-    parser.add_argument("--hold-seconds", type=int, default=120, help="how long a transaction is held; 0 leaves it out")
+    parser.add_argument("--hold-seconds", type=int, default=300, help="how long a transaction is held; 0 leaves it out")
     given = parser.parse_args(arguments)
     kinds = (given.only,) if given.only else KINDS
     return Options(kinds, given.waiting, given.finished, given.rounds, given.hold_seconds)

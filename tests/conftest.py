@@ -2,4 +2,4 @@
 
 from __future__ import annotations
 
-pytest_plugins = ["tests.plugins.apps", "tests.plugins.engines", "tests.plugins.postgres"]
+pytest_plugins = ["pytester", "tests.plugins.apps", "tests.plugins.engines", "tests.plugins.postgres"]

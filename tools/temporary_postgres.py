@@ -121,12 +121,19 @@ class TemporaryPostgres:
     ) -> None:
         self.close()
 
+    def make_standby(self) -> Standby:
+        """Return a server, to be started, that follows this one, which runs."""
+        return Standby(self)
+
     def _initialize(self) -> None:
         options = [word for name, value in self._settings.items() for word in ("--set", f"{name}={value}")]
-        command = [str(self._binaries / "initdb"), "-D", str(self._data), "-U", "postgres", "-A", "trust"]
+        self._run("initdb", "-U", "postgres", "-A", "trust", "--no-locale", "--encoding=UTF8", "--no-sync", *options)
+
+    def _run(self, program: str, *arguments: str) -> None:
+        """Run one of PostgreSQL's programs on the data folder; where it fails, nothing of this server is left."""
         try:
             subprocess.run(
-                [*command, "--no-locale", "--encoding=UTF8", "--no-sync", *options],
+                [str(self._binaries / program), "-D", str(self._data), *arguments],
                 check=True,
                 capture_output=True,
                 text=True,
@@ -134,8 +141,8 @@ class TemporaryPostgres:
                 user=self._user,
             )
         except subprocess.CalledProcessError as error:
-            shutil.rmtree(self._folder)
-            raise RuntimeError(f"initdb failed: {error.stderr.strip()}") from error
+            self.close()
+            raise RuntimeError(f"{program} failed: {error.stderr.strip()}") from error
 
     def _forget_keeper(self, word: str = "") -> None:
         keeper, self._keeper = self._keeper, None
@@ -145,6 +152,23 @@ class TemporaryPostgres:
     def _log_end(self) -> str:
         log = self._folder / "server.log"
         return " / ".join(log.read_text().splitlines()[-5:]) if log.exists() else "(no log)"
+
+
+class Standby(TemporaryPostgres):
+    """A server that streams what another one writes, until it is promoted."""
+
+    def __init__(self, primary: TemporaryPostgres) -> None:
+        self._primary = primary
+        super().__init__()
+
+    def promote(self) -> None:
+        """Have it follow no longer, and return when it may be written to."""
+        self._run("pg_ctl", "promote", "--silent", "--wait")
+
+    def _initialize(self) -> None:
+        self._run("pg_basebackup", "--write-recovery-conf", "--checkpoint=fast", "--no-sync", "-d", self._primary.url)
+        with (self._data / "postgresql.conf").open("a") as settings:
+            settings.write(f"port = {self._settings['port']}\n")  # the last line for a setting counts
 
 
 def server_version() -> str:

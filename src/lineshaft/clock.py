@@ -28,6 +28,8 @@ _TEXT = re.compile(r"(?:\d+(?:\.\d+)?(?:ms|s|m|h|d|w))+")
 _PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d|w)")
 # A store keeps instants in 64 bits and datetime ends in the year 9999: a century is beyond any job.
 _LONGEST: Final = 36_525 * DAY
+# Where the system has it, a steady clock that goes on while the machine sleeps: Linux's monotonic one does not.
+_BOOT_CLOCK: Final[int] = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
 
 class Clock(Protocol):
@@ -43,23 +45,29 @@ class Clock(Protocol):
 
 
 class SystemClock:
-    """The machine's own clock, shifted to the store's time."""
+    """The machine's own clock until it follows the store's: then steps of the machine's change nothing."""
 
     def __init__(self) -> None:
-        self._offset = 0
+        self._offset: int | None = None
 
     def now(self) -> int:
         """Return the store's present instant, as far as it is known here."""
-        return time.time_ns() // 1_000 + self._offset
+        offset = self._offset
+        return wall_clock() if offset is None else _since_boot() + offset
 
     def monotonic(self) -> float:
         """Return seconds on a clock that never goes back."""
         return time.monotonic()
 
     def follow(self, store_now: int, before: float, after: float) -> None:
-        """Take the store's time as the truth; it was read between two `monotonic()` readings, in seconds."""
+        """Take the store's time as the truth; it was read between two `monotonic()` readings, in seconds.
+
+        A reading that is too slow to contradict what is known changes nothing.
+        """
         elapsed = round((self.monotonic() - (before + after) / 2) * SECOND)
-        self._offset += store_now + elapsed - self.now()
+        offset = store_now + elapsed - _since_boot()
+        if self._offset is None or abs(offset - self._offset) > (after - before) / 2 * SECOND:
+            self._offset = offset
 
 
 class ManualClock:
@@ -87,6 +95,10 @@ class ManualClock:
 def wall_clock() -> int:
     """Return this machine's time in microseconds since the epoch, for ids and log lines."""
     return time.time_ns() // 1_000
+
+
+def _since_boot() -> int:
+    return time.clock_gettime_ns(_BOOT_CLOCK) // 1_000
 
 
 def to_micros(duration: Duration, name: str = "duration") -> int:

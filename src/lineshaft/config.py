@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from typing import Any, Final, Literal
 from urllib.parse import parse_qsl, unquote, urlencode, urlsplit, urlunsplit
 
-from lineshaft.clock import DAY, HOUR, SECOND, Duration, to_micros
+from lineshaft.clock import DAY, HOUR, MINUTE, SECOND, Duration, to_micros
 from lineshaft.errors import ConfigError
+from lineshaft.transitions import Close, Stage, Transition
 
 Migrate = Literal["auto", "never"]
 Synchronous = Literal["NORMAL", "FULL"]
@@ -89,12 +90,43 @@ def _masked(address: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Retention:
-    """How long finished jobs are kept, in microseconds."""
+    """How long finished jobs are kept, in microseconds, by their outcome."""
 
     completed: int = 48 * HOUR
     dead: int = 30 * DAY
-    other: int = 48 * HOUR
-    """Cancelled, skipped and expired jobs."""
+    cancelled: int = 48 * HOUR
+    expired: int = 48 * HOUR
+    """Jobs that did not start in time, or were skipped."""
+
+    def __str__(self) -> str:
+        """Show it as it may be given."""
+        return ",".join(f"{outcome}={micros / SECOND:g}s" for outcome, micros in asdict(self).items())
+
+    def of(self, transition: Transition) -> int:
+        """Return how long a job is kept that finishes by this transition."""
+        match transition:
+            case Close(stage=Stage.DEAD):
+                return self.dead
+            case Close(stage=Stage.CANCELLED):
+                return self.cancelled
+            case Close():
+                return self.expired
+            case _:
+                return self.completed
+
+    def until(self, now: int) -> Callable[[Transition], int]:
+        """Return what tells when a job expires that finishes now."""
+        return lambda transition: now + self.of(transition)
+
+    @property
+    def shortest(self) -> int:
+        """The time that every finished job is kept."""
+        return min(self.completed, self.dead, self.cancelled, self.expired)
+
+    @property
+    def longest(self) -> int:
+        """The time that the longest kept outcome is kept."""
+        return max(self.completed, self.dead, self.cancelled, self.expired)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +155,8 @@ class Settings:
     """Jobs after which a child process of the process lane is replaced."""
     child_max_memory: int = 1 << 30
     """Resident bytes from which a child process is replaced after its job."""
+    retention: Retention = Retention()
+    """How long finished jobs are kept."""
 
     def __repr__(self) -> str:
         """Show every setting, the store without its password."""
@@ -137,6 +171,7 @@ _READ: Final[Mapping[str, Callable[[Any, str], Any]]] = {
     "max_hung": lambda value, name: _count(value, name),
     "child_max_jobs": lambda value, name: _count(value, name),
     "child_max_memory": lambda value, name: to_bytes(value, name),
+    "retention": lambda value, name: to_retention(value, name),
 }
 
 
@@ -161,6 +196,36 @@ def load_settings(given: Mapping[str, Any], environment: Mapping[str, str] = os.
         msg = "the settings must satisfy heartbeat < silence < lease"
         raise ConfigError(msg)
     return settings
+
+
+_SHORTEST_RETENTION: Final = MINUTE
+_OUTCOMES: Final = tuple(one.name for one in fields(Retention))
+
+
+def to_retention(value: Mapping[str, Duration] | str, name: str) -> Retention:
+    """Return how long finished jobs are kept, from `{"dead": "30d"}` or `"completed=48h,dead=30d"`.
+
+    Outcomes that are not named keep their default. Raises `ConfigError`, naming `name`.
+    """
+    given = dict(value) if isinstance(value, Mapping) else _outcomes_in(value, name)
+    unknown = [one for one in given if one not in _OUTCOMES]
+    if unknown:
+        msg = f"{name}={value!r} names {unknown[0]!r}, which is no outcome; outcomes are {', '.join(_OUTCOMES)}"
+        raise ConfigError(msg)
+    kept = {outcome: _duration(one, f"{name}={value!r}: {outcome}") for outcome, one in given.items()}
+    for outcome, micros in kept.items():
+        if micros < _SHORTEST_RETENTION:
+            msg = f"{name}={value!r}: {outcome} jobs must be kept for a minute at least, so that a waiter can read them"
+            raise ConfigError(msg)
+    return Retention(**kept)
+
+
+def _outcomes_in(value: str, name: str) -> dict[str, Duration]:
+    pairs = [part.strip().partition("=") for part in value.split(",")] if isinstance(value, str) else []
+    if not pairs or not all(sign for _, sign, _ in pairs):
+        msg = f"{name}={value!r} must say how long each outcome is kept, such as 'completed=48h,dead=30d'"
+        raise ConfigError(msg)
+    return {outcome.strip(): duration.strip() for outcome, _, duration in pairs}
 
 
 _SIZE: Final = re.compile(r"(\d+(?:\.\d+)?)\s*(B|KB|KiB|MB|MiB|GB|GiB)")

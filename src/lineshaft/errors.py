@@ -131,7 +131,7 @@ class JobNotRun(LineshaftError):  # noqa: N818 - named by the public contract
 
 
 class ResultGone(LineshaftError):  # noqa: N818 - named by the public contract
-    """The job completed, but its result is no longer kept."""
+    """The result is no longer kept, or the whole job is gone."""
 
 
 class ResultTimeout(LineshaftError, TimeoutError):  # noqa: N818 - named by the public contract

@@ -277,9 +277,12 @@ class Job(Generic[R_co]):
         """Wait until the job is final and return what the function returned.
 
         Raises `JobFailed` (or `JobTimeout`) when it is dead, `JobCancelled`, `JobNotRun` when it expired or was
-        skipped, `ResultGone` when the result is no longer kept, and what `wait` raises.
+        skipped, `ResultGone` when the result or the whole job is no longer kept, and what `wait` raises.
         """
-        return self.wait(timeout).value
+        try:
+            return self.wait(timeout).value
+        except JobNotFound:
+            raise self._gone() from None
 
     def cancel(self) -> None:
         """Cancel the job: at once when it waits; a running one is asked to stop."""
@@ -315,7 +318,10 @@ class Job(Generic[R_co]):
 
     async def aresult(self, timeout: Duration | None = None) -> R_co:
         """As `result`."""
-        job = await self.await_(timeout)
+        try:
+            job = await self.await_(timeout)
+        except JobNotFound:
+            raise self._gone() from None
         return job.value
 
     async def acancel(self) -> None:
@@ -342,6 +348,10 @@ class Job(Generic[R_co]):
     def _take(self, row: JobRow) -> None:
         self._row = row
         self.__dict__.pop("errors", None)
+
+    def _gone(self) -> ResultGone:
+        msg = f"job {self.id} ({self.name}) is not stored any more: it was deleted, or kept for its time (retention)"
+        return ResultGone(msg)
 
     def _raise_unless_completed(self) -> None:
         match self.state:

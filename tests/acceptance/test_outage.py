@@ -29,7 +29,7 @@ def test_restart_under_load_loses_nothing(
     long = [app.enqueue("work.hold", f"long{n}", "after") for n in range(4)]
     short = [app.enqueue("work.hold", f"short{n}", "during") for n in range(4)]
     eventually(lambda: sum(worker.count("start") for worker in workers) == len(long) + len(short))
-    load = app.enqueue_many([app._named("work.quick", [f"q{n}"], {}) for n in range(JOBS)])
+    load = app.enqueue_many([app._intake.by_name("work.quick", [f"q{n}"], {}) for n in range(JOBS)])
     server.stop(mode)
     for worker in workers:
         worker.say("during")

@@ -104,7 +104,7 @@ def test_resent_job_that_finished_meanwhile_is_not_run_again(
     }
 
 
-@pytest.mark.parametrize("door, count", [("execute_alone", 1), ("write", 2)])
+@pytest.mark.parametrize("door, count", [("write_apart", 1), ("write", 2)])
 def test_resend_after_a_lost_answer_is_the_same_job(
     app: Lineshaft, start_worker: StartWorker, monkeypatch: pytest.MonkeyPatch, door: str, count: int
 ) -> None:

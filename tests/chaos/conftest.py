@@ -31,6 +31,8 @@ class Chaos:
         self.app = make_app(url)
         schema = url.rpartition("schema=")[2] if "schema=" in url else "lineshaft"
         self.effects = f"{schema}.chaos_effect" if url.startswith("postgres") else "chaos_effect"
+        self.environment: dict[str, str] = {}
+        """What workers that are started from now on find in their environment, beside this process's."""
         self._start = start
 
     def make_effects(self) -> None:
@@ -70,7 +72,7 @@ class Chaos:
     def start_worker(self, queues: str = "default:10", *, url: str | None = None, **settings: Any) -> Process:
         """Start a worker process, which may die before it is up."""
         said = {**QUICK, "history": str(self.history), "effects": self.effects, **settings}
-        return self._start(FOLDER / "work.py", url or self.url, queues, json.dumps(said))
+        return self._start(FOLDER / "work.py", url or self.url, queues, json.dumps(said), **self.environment)
 
     def kill(self, process: Process) -> None:
         """Kill a worker and note its death."""
@@ -126,7 +128,7 @@ class Chaos:
 
 
 def _named(client: Lineshaft, name: str, *args: Any, **options: Any) -> Any:
-    new = client._named(name, list(args), {})
+    new = client._intake.by_name(name, list(args), {})
     return replace(new, options=new.options.but(**options))
 
 

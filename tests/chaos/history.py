@@ -68,6 +68,8 @@ class Bounds:
 
     late: int | None = None
     """Between the moment at which a job could run and its first start."""
+    early: int = 0
+    """How long before its time a job may start: by so much two readings of the server's clock may differ."""
     disorder: int | None = None
     """How much later than a job behind it a job may start first."""
     is_finished: bool = True
@@ -243,7 +245,7 @@ class _History:
             if not starts:
                 continue
             first = starts[0]
-            if first.at < row.run_at and len(starts) == 1:  # a retry has moved its time
+            if first.at < row.run_at - self._bounds.early and len(starts) == 1:  # a retry has moved its time
                 yield f"{row.key} ({row.job}) started {(row.run_at - first.at) / 1e6:.3f} s before its time"
             if self._bounds.late is None or acknowledged is None or len(starts) > 1:
                 continue

@@ -21,6 +21,7 @@ from history import Kind, Recorder
 
 from lineshaft.engines.postgres.engine import PostgresEngine
 from lineshaft.engines.postgres.transaction import PostgresTx
+from lineshaft.engines.sqlite.apart import ApartTx
 from lineshaft.engines.sqlite.doorbell import SocketDoorbell
 from lineshaft.engines.sqlite.engine import SqliteEngine
 from lineshaft.engines.sqlite.transaction import SqliteTx
@@ -91,10 +92,11 @@ def die(recorder: Recorder) -> Callable[[], None]:
 def install(points: Points) -> None:
     """Wrap engines, lanes, finisher, rescuer and wake-ups of this process."""
     for transaction in (SqliteTx, PostgresTx):
-        _wrap_run(transaction, points)
+        _wrap_run(transaction, points, _writes)
+    _wrap_run(ApartTx, points, lambda statement: len(statement.sqlite.parts) == 1)  # others go on to SqliteTx
     for engine in (SqliteEngine, PostgresEngine):
         _wrap_transaction(engine, points)
-        _wrap_alone(engine, points)
+        _wrap_apart(engine, points)
     for owner, name, label in (
         (worker_module, "execute", "thread"),
         (JobRunner, "run", "job"),
@@ -104,7 +106,7 @@ def install(points: Points) -> None:
         (Worker, "_heard", "wake-up"),
     ):
         _wrap(owner, name, label, points)
-    _wrap(SocketDoorbell, "ring", lambda _bell, role: f"ring {role}", points)
+    _wrap(SocketDoorbell, "ring", lambda _bell, role, *_: f"ring {role}", points)
     child_main = sys.modules["__main__"]  # a child is started as a program: its classes are those of the main module
     if hasattr(child_main, "Channel"):
         _wrap(child_main.Channel, "send", _message_label, points)
@@ -152,11 +154,11 @@ def _wrap_role(owner: Any, name: str, role: str, points: Points) -> None:
     setattr(owner, name, wrapped)
 
 
-def _wrap_run(transaction: Any, points: Points) -> None:
+def _wrap_run(transaction: Any, points: Points, is_meant: Callable[[Any], bool]) -> None:
     original = transaction.run
 
     def run(self: Any, statement: Any, params: Any, rows: Any = None) -> Any:
-        if not _writes(statement):
+        if not is_meant(statement):
             return original(self, statement, params, rows)
         name = statement.name.removesuffix("_from")  # a claim that begins behind the head is a claim
         points.passing(f"{name}: before")
@@ -181,16 +183,23 @@ def _wrap_transaction(engine: Any, points: Points) -> None:
     engine.transaction = transaction
 
 
-def _wrap_alone(engine: Any, points: Points) -> None:
-    original = engine.execute_alone
+def _wrap_apart(engine: Any, points: Points) -> None:
+    original = engine.write_apart
 
-    def execute_alone(self: Any, statement: Any, params: Any) -> int:
-        points.passing(f"{statement.name}: before")
-        written: int = original(self, statement, params)
-        points.passing(f"{statement.name}: committed")
-        return written
+    def write_apart(self: Any, operation: Any) -> Any:
+        written: list[str] = []
 
-    engine.execute_alone = execute_alone
+        def noting(tx: Any) -> Any:
+            found = operation(tx)
+            written.extend(tx.__dict__.get("chaos_written", ()))
+            return found
+
+        answer = original(self, noting)
+        for name in written:
+            points.passing(f"{name}: committed")
+        return answer
+
+    engine.write_apart = write_apart
 
 
 def _writes(statement: Any) -> bool:

@@ -85,3 +85,101 @@ class CuttingProxy:
 def _break(one: socket.socket) -> None:
     with suppress(OSError):
         one.shutdown(socket.SHUT_RDWR)
+
+
+class Link:
+    """A network between clients and PostgreSQL that may go silent, grow slow, or come to lead to another server."""
+
+    def __init__(self, url: str) -> None:
+        self._server = socket.create_server(("127.0.0.1", 0), backlog=64)
+        parts = urlsplit(url)
+        self.url = urlunsplit(parts._replace(netloc=f"{parts.username}@127.0.0.1:{self._server.getsockname()[1]}"))
+        self.delay = 0.0
+        """Seconds by which each piece comes later."""
+        self.piece = 65_536
+        """Bytes of a piece."""
+        self._is_silent = False
+        self._closed = threading.Event()
+        self._wires: list[Wire] = []
+        self._target: tuple[str, int] | None = None
+        self.lead_to(url)
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def lead_to(self, url: str) -> None:
+        """Lead new connections to this server, and break those that there are."""
+        parts = urlsplit(url)
+        self._target = (parts.hostname or "127.0.0.1", parts.port or 5432)
+        self._break_all()
+
+    def refuse(self) -> None:
+        """Break all connections, and new ones too, until it leads somewhere."""
+        self._target = None
+        self._break_all()
+
+    def _break_all(self) -> None:
+        for one in self._wires:
+            one.close()
+
+    def go_silent(self) -> None:
+        """Swallow, from now on, all that connections say, new ones too, and keep them open."""
+        self._is_silent = True
+        for one in self._wires:
+            one.is_silent = True
+
+    def recover(self) -> None:
+        """Pass on what new connections say; those that lost something stay silent."""
+        self._is_silent = False
+
+    def close(self) -> None:
+        """Break all connections and take no more."""
+        self._closed.set()
+        _break(self._server)
+        self._server.close()
+        self._break_all()
+
+    def _accept(self) -> None:
+        with suppress(OSError):
+            while True:
+                client, _ = self._server.accept()
+                self._wires.append(Wire(self, client, None if self._is_silent else self._reach()))
+
+    def _reach(self) -> socket.socket | None:
+        if self._target is not None:
+            with suppress(OSError):
+                return socket.create_connection(self._target, LIMIT)
+        return None
+
+    def hold_up(self) -> None:
+        """Wait as long as a piece takes."""
+        if self.delay:
+            self._closed.wait(self.delay)
+
+
+class Wire:
+    """One connection through a link."""
+
+    def __init__(self, link: Link, client: socket.socket, server: socket.socket | None) -> None:
+        self._link, self._client, self._ends = link, client, [client]
+        self.is_silent = link._is_silent
+        if server is not None:
+            server.settimeout(None)
+            self._ends.append(server)
+            for source, drain in ((client, server), (server, client)):
+                threading.Thread(target=self._pump, args=(source, drain), daemon=True).start()
+        elif not self.is_silent:
+            self.close()  # nobody is there
+
+    def _pump(self, source: socket.socket, drain: socket.socket) -> None:
+        with suppress(OSError):
+            while data := source.recv(self._link.piece):
+                self._link.hold_up()
+                if not self.is_silent:
+                    drain.sendall(data)
+        if not self.is_silent:
+            self.close()
+
+    def close(self) -> None:
+        """Break it at both ends."""
+        for one in self._ends:
+            _break(one)
+            one.close()

@@ -12,9 +12,8 @@ from typing import Any
 import pytest
 
 from lineshaft import Lineshaft, RetryLater, State, current_job
-from lineshaft.engines.postgres import engine as postgres_module
 from lineshaft.engines.postgres.engine import PostgresEngine
-from lineshaft.engines.postgres.transaction import PostgresTx
+from lineshaft.engines.postgres.transaction import ApartTx, PostgresTx
 from lineshaft.errors import StoreUnavailableError
 from tests.chaos.proxy import Cut, CuttingProxy
 from tests.plugins.apps import Gates, StartWorker, eventually
@@ -56,12 +55,11 @@ def proxy(postgres_url: str) -> Iterator[CuttingProxy]:
 def trigger(proxy: CuttingProxy, monkeypatch: pytest.MonkeyPatch) -> Trigger:
     """A trigger at every commit that PostgreSQL is sent by this process, alone or at a transaction's end."""
     found = Trigger(proxy)
-    transaction, alone, run = PostgresEngine.transaction, PostgresEngine._autocommitting, PostgresTx.run
-    execute = postgres_module.execute_prepared
+    transaction, run = PostgresEngine.transaction, PostgresTx.run
 
     def noting_run(tx: Any, statement: Any, params: Any, rows: Any = None) -> Any:
         tx.__dict__.setdefault("chaos_written", []).append(statement.name)
-        if tx.__dict__.get("is_alone"):
+        if isinstance(tx, ApartTx):
             found.about_to_commit([statement.name], tx.connection)
         return run(tx, statement, params, rows)
 
@@ -71,20 +69,8 @@ def trigger(proxy: CuttingProxy, monkeypatch: pytest.MonkeyPatch) -> Trigger:
             yield tx
             found.about_to_commit(tx.__dict__.get("chaos_written", []), tx.connection)
 
-    @contextmanager
-    def triggering_alone(engine: Any) -> Iterator[Any]:
-        with alone(engine) as tx:
-            tx.is_alone = True
-            yield tx
-
-    def triggering_execute(connection: Any, text: Any, params: Any) -> Any:
-        found.about_to_commit(["insert_job"], connection)
-        return execute(connection, text, params)
-
     monkeypatch.setattr(PostgresTx, "run", noting_run)
     monkeypatch.setattr(PostgresEngine, "transaction", triggering)
-    monkeypatch.setattr(PostgresEngine, "_autocommitting", triggering_alone)
-    monkeypatch.setattr(postgres_module, "execute_prepared", triggering_execute)
     return found
 
 
@@ -224,32 +210,35 @@ def test_store_that_fails_around_a_commit(
     _tasks(app, gates)
     engine = app._store.engine
     failed: list[str] = []
-    opened = engine._until_no_conflict
 
-    def failing(open_: Any, operation: Any) -> Any:
-        names: list[str] = []
+    def failing(write: Callable[[Any], Any]) -> Callable[[Any], Any]:
+        def failing_write(operation: Any) -> Any:
+            names: list[str] = []
 
-        def noting(tx: Any) -> Any:
-            run = tx.run
+            def noting(tx: Any) -> Any:
+                run = tx.run
 
-            def noting_run(one: Any, *args: Any) -> Any:
-                names.append(one.name.removesuffix("_from"))
-                return run(one, *args)
+                def noting_run(one: Any, *args: Any) -> Any:
+                    names.append(one.name.removesuffix("_from"))
+                    return run(one, *args)
 
-            tx.run = noting_run
-            answer = operation(tx)
-            if statement in names and not has_committed and not failed:
+                tx.run = noting_run
+                answer = operation(tx)
+                if statement in names and not has_committed and not failed:
+                    failed.append(statement)
+                    raise StoreUnavailableError("injected before the commit")
+                return answer
+
+            answer = write(noting)
+            if statement in names and not failed:
                 failed.append(statement)
-                raise StoreUnavailableError("injected before the commit")
+                raise StoreUnavailableError("injected after the commit")
             return answer
 
-        answer = opened(open_, noting)
-        if statement in names and not failed:
-            failed.append(statement)
-            raise StoreUnavailableError("injected after the commit")
-        return answer
+        return failing_write
 
-    monkeypatch.setattr(engine, "_until_no_conflict", failing)
+    monkeypatch.setattr(engine, "write", failing(engine.write))
+    monkeypatch.setattr(engine, "write_apart", failing(engine.write_apart))
     start_worker(app)
     flaky = app.enqueue("fail_first", "flaky")
     ran = _run(app, gates)

@@ -24,7 +24,7 @@ ZOO = [
     ("recurse", (), "dead", "error"),
     ("return_a_lock", (), "dead", "rejected"),
     ("return_100_megabytes", (), "dead", "rejected"),
-    ("block_the_loop", (5.0,), "completed", None),
+    ("block_the_loop", (2.5,), "completed", None),
     ("leak_threads", (), "completed", None),
     ("close_descriptors", (), "dead", "lost"),
     ("change_folder", (), "completed", None),
@@ -41,7 +41,6 @@ def start(url: str, start_process: StartProcess, **settings: Any) -> Process:
     return worker
 
 
-@pytest.mark.chaos
 @pytest.mark.timeout(90)
 def test_zoo_in_one_worker(durable_url: str, make_app: Callable[..., Lineshaft], start_process: StartProcess) -> None:
     """All misdeeds at once in one worker end as they should; jobs beside and after them complete; the worker lives."""

@@ -16,8 +16,6 @@ from lineshaft.store.upkeep import beat, register_worker
 from tests.chaos.conftest import Chaos
 from tests.plugins.apps import Process, StartProcess, eventually
 
-pytestmark = pytest.mark.chaos
-
 KEYS = (
     "plain", "coroutine", "separate", "failing", "hopeless", "snoozing", "talking", "transactional",
     "separate_transactional", "parent", "spawning",
@@ -46,12 +44,13 @@ POINTS: Final = {
 QUICK_POINTS: Final = ("claim_jobs: after", "complete_jobs: after", "complete_jobs: committed")
 
 
-def load(chaos: Chaos) -> None:
+def load(chaos: Chaos, *, with_orphan: bool = True) -> None:
     """Store jobs that lead a worker through all of its cycle, one of them held by a worker that is dead."""
     chaos.make_effects()
     chaos.enqueue("plain", "orphaned", priority=10)
-    engine, dead = chaos.app._store.engine, bury_a_worker(chaos.app)
-    engine.write(lambda tx: claim_jobs(tx, queue="default", limit=1, worker=dead, now=engine.clock.now()))
+    if with_orphan:
+        engine, dead = chaos.app._store.engine, bury_a_worker(chaos.app)
+        engine.write(lambda tx: claim_jobs(tx, queue="default", limit=1, worker=dead, now=engine.clock.now()))
     for key in KEYS:
         chaos.enqueue(key, key)
     chaos.enqueue("plain", "overdue", deadline="1ms", priority=-10, queue="other")
@@ -118,6 +117,12 @@ def test_points_are_all_listed(chaos: Chaos) -> None:
 def test_worker_killed_at_a_decisive_point(chaos: Chaos, point: str) -> None:
     """A worker killed between what it did and what it wrote of it loses no job and repeats no effect."""
     kill_and_finish(chaos, point)
+
+
+@pytest.mark.parametrize("when", ["before", "after", "committed"])
+def test_rescuer_killed_while_it_rescues(chaos: Chaos, when: str) -> None:
+    """A worker killed in the middle of a rescue leaves its own jobs and the other's to a third one."""
+    kill_and_finish(chaos, f"rescue put_back_jobs: {when}")
 
 
 @pytest.mark.chaos

@@ -2,28 +2,37 @@
 
 from __future__ import annotations
 
+import itertools
+import os
 import signal
+import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from secrets import token_hex
 
 import psutil
 import psycopg
 import pytest
 
 from lineshaft import Lineshaft
+from lineshaft.clock import SECOND
+from lineshaft.errors import StoreUnavailableError
 from tests.chaos.conftest import Chaos
+from tests.chaos.proxy import Link
 from tests.chaos.test_kill_points import POINTS, assert_all_ran_once, load, run_to_the_end
 from tests.plugins.apps import StartProcess, eventually
 from tools.temporary_postgres import TemporaryPostgres
 
-pytestmark = pytest.mark.chaos
-
 OwnServer = Callable[..., TemporaryPostgres]
 MakeApp = Callable[..., Lineshaft]
-SLOW = {"heartbeat": "0.2s", "silence": "2s", "lease": "6s"}
-SERVER_POINTS = [one for one in POINTS["postgres"] if not one.startswith(("child", "register_worker", "sign-off"))]
+# A server may take its time to recover, and a worker that died before that is rescued when its lease is over.
+SLOW = {"heartbeat": "0.2s", "silence": "2s", "lease": "15s"}
+AT_THE_END = ("set_draining", "sign-off")
+SERVER_POINTS = [one for one in POINTS["postgres"] if not one.startswith(("child", "register_worker"))]
+# What the tests with a second worker that comes back late have to outlast is the silence.
+ALERT = {"heartbeat": "0.1s", "silence": "0.5s", "lease": "60s"}
 QUICK_POINTS = ["claim_jobs: after", "complete_jobs: after"]
 
 
@@ -39,7 +48,14 @@ def own_chaos(server: TemporaryPostgres, tmp_path: Path, make_app: MakeApp, star
 
 
 def kill_all(server: TemporaryPostgres) -> None:
-    """Kill the postmaster and its children as the system would, and start the server again."""
+    """Kill a server with all its processes, and start it again."""
+    kill(server)
+    (server._data / "postmaster.pid").unlink(missing_ok=True)
+    server.start()
+
+
+def kill(server: TemporaryPostgres) -> None:
+    """Kill the postmaster and its children as the system would."""
     postmaster = psutil.Process(server.pid)
     everybody = [postmaster, *postmaster.children(recursive=True)]
     for one in everybody:
@@ -47,27 +63,32 @@ def kill_all(server: TemporaryPostgres) -> None:
             one.send_signal(signal.SIGKILL)
     psutil.wait_procs(everybody, timeout=20)
     server.stop("immediate")
-    (server._data / "postmaster.pid").unlink(missing_ok=True)
-    server.start()
 
 
-def kill_server_at(chaos: Chaos, server: TemporaryPostgres, point: str) -> None:
-    load(chaos)
+def kill_server_at(chaos: Chaos, server: TemporaryPostgres, point: str, *, with_orphan: bool = True) -> None:
+    load(chaos, with_orphan=with_orphan)
     worker = chaos.start_worker(points=str(chaos.points), target=point, act="ask", **SLOW)
+    is_told_to_stop = point.startswith(AT_THE_END)
+    if is_told_to_stop:
+        chaos.settle(60)
+        worker.send(signal.SIGTERM)
     worker.expect("reached")
     kill_all(server)
     worker.say("go on")
-    assert run_to_the_end(chaos, worker) == 0, worker.errors()
+    chaos.settle(60)
+    code = worker.end() if is_told_to_stop else run_to_the_end(chaos, worker)
+    assert code == 0, worker.errors()
     assert_all_ran_once(chaos)
 
 
 @pytest.mark.parametrize("point", QUICK_POINTS)
 def test_server_killed_at_a_decisive_point(own_chaos: Chaos, server: TemporaryPostgres, point: str) -> None:
     """A server killed with all its processes while a transaction is open costs no job and repeats no effect."""
-    kill_server_at(own_chaos, server, point)
+    kill_server_at(own_chaos, server, point, with_orphan=False)
 
 
 @pytest.mark.chaos
+@pytest.mark.timeout(180)
 @pytest.mark.parametrize("point", SERVER_POINTS)
 def test_server_killed(own_chaos: Chaos, server: TemporaryPostgres, point: str) -> None:
     """Whichever point of the worker's cycle the server is killed at, every job ends once and every effect is there."""
@@ -139,7 +160,7 @@ def set_server(server: TemporaryPostgres, setting: str) -> None:
         connection.execute(f"alter system set {setting}")
         connection.execute("select pg_reload_conf()")
         name = setting.partition(" ")[0]
-        wanted = setting.rpartition(" ")[2]
+        wanted = setting.rpartition(" ")[2].strip("'")
     with psycopg.connect(server.url, autocommit=True) as connection:
         eventually(lambda: connection.execute(f"show {name}").fetchone() == (wanted,))
 
@@ -183,3 +204,137 @@ def test_deadlocks_and_serialization_failures(postgres_url: str, chaos_on_postgr
 def chaos_on_postgres(postgres_url: str, tmp_path: Path, make_app: MakeApp, start_process: StartProcess) -> Chaos:
     """A store on the shared server."""
     return Chaos(postgres_url, tmp_path, make_app, start_process)
+
+
+STRICT = ("default_transaction_isolation = 'serializable'", "default_transaction_isolation = 'repeatable read'")
+HASTY = ("lock_timeout = '50ms'", "statement_timeout = '2s'")
+
+
+@pytest.mark.parametrize("setting", STRICT)
+def test_isolation_that_somebody_set(own_chaos: Chaos, setting: str) -> None:
+    """Whatever isolation the role or the database has by default, concurrent workers lose no job and no attempt."""
+    chaos = own_chaos
+    set_role(chaos.url, setting)
+    chaos.make_effects()
+    workers = [chaos.worker() for _ in range(3)]
+    for task in ("plain", "coroutine", "transactional", "parent", "talking"):
+        chaos.enqueue_many(task, [f"{task}{number}" for number in range(20)])
+    chaos.settle()
+    chaos.assert_in_order()
+    assert {(job.state, job.attempt) for job in chaos.app.jobs.iter()} == {("completed", 1)}
+    assert [worker._popen.poll() for worker in workers] == [None] * 3
+
+
+@pytest.mark.parametrize("setting", HASTY)
+def test_limits_that_somebody_set(own_chaos: Chaos, server: TemporaryPostgres, setting: str) -> None:
+    """A role's short limits, hit while another program holds the table, cost time, no job, no attempt and no worker."""
+    chaos = own_chaos
+    set_role(chaos.url, setting)
+    chaos.make_effects()
+    workers = [chaos.worker() for _ in range(2)]
+    with psycopg.connect(server.url, options="-c lock_timeout=0 -c statement_timeout=0") as connection:
+        connection.execute("lock table lineshaft.job")
+        sent = threading.Thread(target=lambda: [chaos.enqueue("plain", f"during{number}") for number in range(20)])
+        sent.start()
+        eventually(lambda: all("does not answer" in worker.errors() for worker in workers))
+    sent.join(30)
+    chaos.settle()
+    chaos.assert_in_order()
+    assert {(job.state, job.attempt) for job in chaos.app.jobs.iter()} == {("completed", 1)}
+    assert len(chaos.rows()) == 20
+    assert [worker._popen.poll() for worker in workers] == [None] * 2
+
+
+def set_role(url: str, setting: str) -> None:
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(f"alter role current_user set {setting}")
+
+
+def test_backend_killed(own_chaos: Chaos, server: TemporaryPostgres) -> None:
+    """A session's process that the system kills ends all sessions; a worker that comes back late keeps its jobs."""
+    own_chaos.make_effects()
+    link = Link(server.url)
+    late = own_chaos.worker("elsewhere:1", url=link.url, **ALERT)
+    own_chaos.enqueue("held", "held", "gate", queue="elsewhere")
+    late.expect("start held")
+    prompt = own_chaos.worker(**ALERT)
+    with psycopg.connect(server.url) as connection:
+        victim = connection.info.backend_pid
+        link.refuse()
+        os.kill(victim, signal.SIGKILL)
+    eventually(lambda: heartbeats_differ(server) > 2 * SECOND)
+    link.lead_to(server.url)
+    late.say("gate")
+    own_chaos.settle()
+    own_chaos.assert_in_order()
+    assert [row.claim for row in own_chaos.rows()] == [1]
+    assert [worker._popen.poll() for worker in (late, prompt)] == [None, None]
+    link.close()
+
+
+class SmallDisk(TemporaryPostgres):
+    """A server whose data lie on a small file system of their own."""
+
+    def close(self) -> None:
+        """Stop the server and remove its disk."""
+        self.stop("immediate")
+        subprocess.run(["umount", str(self._data)], check=True)
+        super().close()
+
+    def fill(self) -> None:
+        """Leave no byte free."""
+        with (self._data / "ballast").open("wb") as ballast, suppress(OSError):
+            while True:
+                ballast.write(bytes(1 << 16))
+                ballast.flush()
+
+    def free(self) -> None:
+        """Give the space back; a server that died for want of it is started again."""
+        (self._data / "ballast").unlink()
+        with suppress(psycopg.OperationalError):
+            psycopg.connect(self.url).close()
+            return
+        self.restart("immediate")
+
+    def _initialize(self) -> None:
+        self._data.mkdir()
+        options = f"size=160m,mode=700,uid={self._user}"
+        subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(self._data)], check=True)
+        super()._initialize()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount a small disk")
+def test_disk_full(tmp_path: Path, make_app: MakeApp, start_process: StartProcess) -> None:
+    """A full disk refuses an enqueue in one line and loses nothing; with space again, all goes on by itself."""
+    with SmallDisk(max_wal_size="48MB", min_wal_size="32MB") as server:
+        chaos = Chaos(server.url, tmp_path, make_app, start_process)
+        chaos.make_effects()
+        worker = chaos.worker(**SLOW)
+        chaos.enqueue("held", "held", "gate")
+        worker.expect("start held")
+        server.fill()
+        impatient = make_app(server.url, patience="0.2s")
+        impatient.jobs.count()
+        numbers = itertools.count()
+        while chaos.enqueue("plain", f"during{next(numbers)}", app=impatient, meta={"pad": token_hex(20_000)}):
+            """Until there is no room for another one."""
+        with pytest.raises(StoreUnavailableError) as refused:
+            impatient.enqueue("work.plain", "refused", meta={"pad": token_hex(20_000)})
+        assert "\n" not in str(refused.value)
+        worker.say("gate")
+        server.free()
+        chaos.enqueue("plain", "after")
+        chaos.settle()
+        chaos.assert_in_order()
+        assert set(chaos.states().values()) == {"completed"}
+        assert worker._popen.poll() is None
+        chaos.app.close()
+        impatient.close()
+
+
+def heartbeats_differ(server: TemporaryPostgres) -> int:
+    """Return by how many microseconds one worker has been silent for longer than the other."""
+    with suppress(psycopg.OperationalError), psycopg.connect(server.url) as connection:
+        found = connection.execute("select max(heartbeat_at) - min(heartbeat_at) from lineshaft.worker").fetchone()
+        return int(found[0]) if found else 0
+    return 0

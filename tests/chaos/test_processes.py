@@ -14,8 +14,6 @@ from tests.chaos.history import Kind
 from tests.chaos.test_kill_points import bury_a_worker
 from tests.plugins.apps import eventually
 
-pytestmark = pytest.mark.chaos
-
 SHORT_LEASE = {"lease": "2s", "silence": "0.6s", "heartbeat": "0.2s", "stop_patience": "10s"}
 ORPHAN_SECONDS = 1.0
 

@@ -1,26 +1,27 @@
-"""Wake-ups that are lost, doubled or late; clocks that jump; a hundred thousand jobs that fall due at once."""
+"""Wake-ups that are lost, doubled or late; clocks that jump; herds of jobs that fall due at once; starving ones."""
 
 from __future__ import annotations
 
 import threading
 import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 import pytest
 
 from lineshaft import Lineshaft, State
-from lineshaft.clock import HOUR, SECOND, SystemClock
+from lineshaft import clock as clocks
+from lineshaft.clock import HOUR, SECOND
 from lineshaft.worker.worker import Worker
 from tests.chaos.conftest import Chaos
 from tests.chaos.history import Bounds
 from tests.plugins.apps import Gates, StartWorker, eventually
 
-pytestmark = pytest.mark.chaos
-
 POLL_SECONDS: Final = 1.0
 """An idle worker looks by itself once a second."""
 LENIENCE: Final = 2.0
+CHAOS: Final = pytest.mark.chaos
 Hear = Callable[[Worker, set[str]], None]
 
 
@@ -93,8 +94,8 @@ def test_worker_whose_clock_jumps(
     job = app.enqueue("held")
     assert gates.next() == "start held"
     offsets = [0]
-    original = SystemClock.now
-    monkeypatch.setattr(SystemClock, "now", lambda clock: original(clock) + offsets[0])
+    original = clocks.wall_clock
+    monkeypatch.setattr(clocks, "wall_clock", lambda: original() + offsets[0])
     for number, jump in enumerate((HOUR, -HOUR, 0)):
         offsets[0] = jump
         beats = {one.id: one.heartbeat_at for one in app.workers.list()}
@@ -108,26 +109,42 @@ def test_worker_whose_clock_jumps(
     assert gates.notes.empty()
 
 
-def _herd(chaos: Chaos, count: int, limit: float) -> None:
+@pytest.mark.timeout(400)
+@pytest.mark.parametrize("count", [2_000, pytest.param(10_000, marks=CHAOS), pytest.param(100_000, marks=CHAOS)])
+def test_herd_of_jobs_due_at_once(chaos: Chaos, count: int, record_property: Callable[[str, object], None]) -> None:
+    """Jobs that all fall due in the same instant all run, once each and not before it, and no worker falls over."""
     chaos.make_effects()
-    delay = 2.0 if count <= 10_000 else 15.0
+    due = datetime.now(UTC) + timedelta(seconds=1 + count / 4_000)
     keys = [f"job{number}" for number in range(count)]
     for start in range(0, count, 5_000):
-        chaos.enqueue_many("plain", keys[start : start + 5_000], delay=delay)
+        chaos.enqueue_many("plain", keys[start : start + 5_000], run_at=due)
     workers = [chaos.worker() for _ in range(2)]
+    limit = 20 + count / 250
     eventually(lambda: chaos.app.jobs.count(state="completed") == count, limit)
-    chaos.assert_in_order(Bounds(late=round((limit + delay) * SECOND)))
+    record_property("seconds", round((datetime.now(UTC) - due).total_seconds(), 1))
+    chaos.assert_in_order(Bounds(late=round(limit * SECOND)))
     assert [worker._popen.poll() for worker in workers] == [None, None]
 
 
-@pytest.mark.timeout(120)
-def test_ten_thousand_jobs_due_at_once(chaos: Chaos) -> None:
-    """Ten thousand jobs that fall due in the same second all run, once each, and no worker falls over."""
-    _herd(chaos, 10_000, 50)
+def test_starving_priority(durable_app: Lineshaft, start_worker: StartWorker, gates: Gates) -> None:
+    """Priority is strict: as long as higher jobs come, a lower one waits; it is not lost, and equals run in order."""
+    app, higher, most = durable_app, 30, 120
 
+    @app.task(name="high", priority=10)
+    def high(number: int) -> None:
+        gates.note(number)
+        gates.wait(str(number))
+        if number + higher < most:
+            app.enqueue("high", number + higher)
 
-@pytest.mark.chaos
-@pytest.mark.timeout(400)
-def test_hundred_thousand_jobs_due_at_once(chaos: Chaos) -> None:
-    """A hundred thousand jobs that fall due in the same second all run, once each."""
-    _herd(chaos, 100_000, 170)
+    app.task(name="low", priority=-10)(lambda: gates.note("low"))
+    low = app.enqueue("low")
+    app.enqueue_many([high.new(number) for number in range(higher)])
+    start_worker(app, {"default": 1})
+    for number in range(most):
+        assert gates.next() == number
+        is_starving = number < most - higher
+        assert not is_starving or low.refresh().attempt == 0
+        gates.open(str(number))
+    assert gates.next() == "low"
+    low.result(20)

@@ -2,7 +2,8 @@
 
 Arguments: the store's address, the queues, and as JSON the app's settings beside `history` (a file), `points` (a file
 that lists the effect points), `target` (the point at which to act), `act` (`kill`: the process dies; `ask`: it says so
-and waits for a line) and `effects` (a table). A line on the standard input opens the gate of that name.
+and waits for a line), `effects` (a table) and `clock_offset` (where this process's clock lies: by how many microseconds
+the true time is ahead of the monotonic clock). A line on the standard input opens the gate of that name.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import history
 from history import Kind, Recorder
 from points import Points, die, install
 
@@ -29,6 +31,7 @@ IS_CHILD = os.environ.get("LINESHAFT_CHILD") == "1"
 recorder = Recorder(SETTINGS.pop("history"))
 POINTS, TARGET = SETTINGS.pop("points", None), SETTINGS.pop("target", None)
 ACT, EFFECTS = SETTINGS.pop("act", "kill"), SETTINGS.pop("effects", "")
+CLOCK_OFFSET = SETTINGS.pop("clock_offset", None)
 gates: dict[str, threading.Event] = defaultdict(threading.Event)
 
 
@@ -43,6 +46,8 @@ def ask() -> None:
     gates["go on"].wait()
 
 
+if CLOCK_OFFSET is not None:
+    history.now = lambda: time.monotonic_ns() // 1_000 + CLOCK_OFFSET
 if POINTS is not None:
     act = die(recorder) if ACT == "kill" else ask
     install(Points(POINTS, TARGET, act, "child " if IS_CHILD else ""))

@@ -122,7 +122,7 @@ def test_a_reader_who_has_enough_is_no_error(tmp_path: Path) -> None:
     with Lineshaft(f"sqlite:///{tmp_path / 'jobs.db'}").transaction():
         pass
     app = Lineshaft(f"sqlite:///{tmp_path / 'jobs.db'}")
-    app.enqueue_many([app._named("shop.render", ["x" * 500], {}) for _ in range(1_000)])
+    app.enqueue_many([app._intake.by_name("shop.render", ["x" * 500], {}) for _ in range(1_000)])
     app.close()
     with start("jobs", "list", "--all", "--json", "--store", "sqlite:///jobs.db") as one:
         assert one.stdout is not None

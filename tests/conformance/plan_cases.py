@@ -46,9 +46,11 @@ WIDE = {
     "running_by_worker": "reads every unfinished job: a claim writes to no index that could tell",
     "unregistered_holders": "likewise; once an hour",
     "held_by": "likewise; for a worker that died, and after the store was away",
-    "count_waiting": "reads jobs of other queues too: only where a queue has a depth limit",
+    "count_waiting": "reads scheduled jobs of other queues too: only where a queue has a depth limit",
     "purge_queue": "deletes every waiting job of a queue",
 }
+OLDEST = "00000000-0000-7000-8000-000000000000"
+"""A cursor before which nothing was made: what such a page reads, it reads in vain."""
 WIDE_ON_SQLITE = {"list_completed": "passes over the unfinished jobs that are newer: no index tells completed ones"}
 
 
@@ -156,6 +158,9 @@ def _ask(known: Known) -> dict[str, Case]:
         "list_unsuccessful": _case("list_unsuccessful", page),
         "list_completed": _case("list_completed", page),
         "list_completed next page": _case("list_completed", {**page, "cursor": known.finished[0]}),
+        "list_live behind all": _case("list_live", {**page, "cursor": OLDEST}),
+        "list_unsuccessful behind all": _case("list_unsuccessful", {**page, "cursor": OLDEST}),
+        "list_completed behind all": _case("list_completed", {**page, "cursor": OLDEST}),
         "mark_awaited": _case("mark_awaited", ids),
         "still_unfinished": _case("still_unfinished", ids),
         "cancel_waiting": _case("cancel_waiting", ids),

@@ -41,16 +41,16 @@ MOST_STEPS: Final = 150_000
 SETTLE: Final = Statement(
     "settle",
     Sql.parse(
-        "update lineshaft_job set stage = 2, run_at = run_at + (run_at % 1000 > 0) * 7200000000"
+        "update lineshaft_job set stage = 2, run_at = run_at + (run_at % 1000 > 500) * 7200000000"
         " where stage = 1 and worker is null and run_at % 10 = 0;\n"
-        "update lineshaft_job set deadline = run_at + (run_at % 1000 > 1) * 3153600000000000"
+        "update lineshaft_job set deadline = run_at + (run_at % 1000 > 500) * 3153600000000000"
         " where stage = 1 and run_at % 10 = 1;\n",
         "sqlite", (),
     ),
     Sql.parse(
-        "with due as (update lineshaft.job set stage = 2, run_at = run_at + (run_at %% 1000 > 0)::int * 7200000000"
+        "with due as (update lineshaft.job set stage = 2, run_at = run_at + (run_at %% 1000 > 500)::int * 7200000000"
         " where stage = 1 and worker is null and run_at %% 10 = 0)"
-        "update lineshaft.job set deadline = run_at + (run_at %% 1000 > 1)::int * 3153600000000000"
+        "update lineshaft.job set deadline = run_at + (run_at %% 1000 > 500)::int * 3153600000000000"
         " where stage = 1 and run_at %% 10 = 1",
         "postgres", (),
     ),

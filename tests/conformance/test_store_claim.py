@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from lineshaft.clock import HOUR, SECOND
 from lineshaft.store import control
-from lineshaft.store.claim import cancel_requests, claim_jobs, expire_overdue, next_due, promote_due
+from lineshaft.store.claim import Expired, cancel_requests, claim_jobs, expire_overdue, next_due, promote_due
 from lineshaft.store.finish import Progress, save_progress
 from lineshaft.transitions import PutBack, Stage, State
 from tests.plugins.engines import (
@@ -46,7 +46,7 @@ def promote(engine: Engine, now: int) -> int:
     return engine.write(lambda tx: promote_due(tx, now))
 
 
-def expire(engine: Engine, now: int = NOW) -> int:
+def expire(engine: Engine, now: int = NOW) -> list[Expired]:
     return engine.write(lambda tx: expire_overdue(tx, now=now, expires_at=KEPT_UNTIL))
 
 
@@ -143,18 +143,18 @@ def test_overdue_jobs_expire(engine: Engine) -> None:
     late, early, never = new_row(deadline=NOW), new_row(deadline=NOW + 1), new_row()
     scheduled = new_row(deadline=NOW - SECOND, run_at=NOW + HOUR, stage=0)
     store_rows(engine, late, early, never, scheduled)
-    assert expire(engine) == 2
+    assert {*expire(engine)} == {Expired(one["id"], "shop.render", "default", 0) for one in (late, scheduled)}
     assert {state_in(engine, one["id"]) for one in (late, scheduled)} == {State.EXPIRED}
     assert {state_in(engine, one["id"]) for one in (early, never)} == {State.QUEUED}
     assert row_of(engine, late["id"]).finished_at == NOW
-    assert expire(engine) == 0
+    assert expire(engine) == []
 
 
 @pytest.mark.parametrize("state", [State.RUNNING, State.CANCELLING, State.RETRYING, State.COMPLETED], ids=str)
 def test_started_jobs_do_not_expire(engine: Engine, make_job: MakeJob, state: State) -> None:
     """A deadline is about the start: what has started, or waits for its next attempt, goes on."""
     job = make_job(state, deadline=NOW + 1)
-    assert expire(engine, NOW + 2) == 0
+    assert expire(engine, NOW + 2) == []
     assert state_in(engine, job.id) is state
 
 
@@ -162,7 +162,7 @@ def test_lost_job_does_not_expire_while_it_waits_for_its_next_attempt(engine: En
     """A job that lost its process gets its attempt number back, yet it is retrying and may not expire."""
     job = make_job(State.RUNNING, deadline=NOW + 1)
     finish(engine, PutBack(job.held, Stage.RETRYING, NOW + HOUR, ERROR, gives_attempt_back=True, losses=1))
-    assert expire(engine, NOW + 2) == 0
+    assert expire(engine, NOW + 2) == []
     assert state_in(engine, job.id) is State.RETRYING
 
 

@@ -272,7 +272,8 @@ class StoreMachine(RuleBasedStateMachine):
             and job.deadline <= self.now
             and job.attempt == job.attempts_before
         ]
-        assert self.engine.write(lambda tx: expire_overdue(tx, now=self.now, expires_at=KEPT_UNTIL)) == len(overdue)
+        expired = self.engine.write(lambda tx: expire_overdue(tx, now=self.now, expires_at=KEPT_UNTIL))
+        assert {one.id for one in expired} == {job.id for job in overdue}
         for job in overdue:
             self.move(job, State.EXPIRED)
 

@@ -9,7 +9,7 @@ import pytest
 
 from lineshaft.errors import SchemaError
 from lineshaft.store import inspect
-from lineshaft.store.migrate import SQL, migrate, migrations, newest, version
+from lineshaft.store.migrate import SQL, migrate, migrations, newest, refuse_newer, version
 from tests.plugins.engines import NOW, new_row, open_engine, store_rows
 
 if TYPE_CHECKING:
@@ -87,9 +87,19 @@ def test_older_store_gets_what_it_misses(empty_engine: Engine, monkeypatch: pyte
 def test_newer_store_is_refused(engine: Engine) -> None:
     """A store that a newer version made is refused in one line that names both versions and what to do."""
     known = newest(engine.dialect)
-    engine.write(lambda tx: tx.run(SQL.record_migration, {"number": 9_999, "name": "later", "now": NOW}))
+    later = {"number": 9_999, "name": "later", "is_additive": False, "now": NOW}
+    engine.write(lambda tx: tx.run(SQL.record_migration, later))
     with pytest.raises(SchemaError, match=rf"^the store .* has schema 9999, .* up to {known}; upgrade Lineshaft .*$"):
         migrate(engine)
+
+
+def test_store_with_additions_is_used(engine: Engine) -> None:
+    """A store that a newer version only added to is no reason to stop; what it has is left as it is."""
+    later = {"number": 9_999, "name": "later", "is_additive": True, "now": NOW}
+    engine.write(lambda tx: tx.run(SQL.record_migration, later))
+    refuse_newer(engine, version(engine))
+    assert migrate(engine) == []
+    assert version(engine) == 9_999
 
 
 def test_failed_step_leaves_the_store_as_it_was(empty_engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -65,6 +65,15 @@ def test_one_of_several_rescuers_removes_a_worker(engine: Engine) -> None:
     assert [engine.write(lambda tx: upkeep.remove_worker(tx, worker)) for _ in range(2)] == [True, False]
 
 
+def test_heartbeat_from_the_future_proves_no_life(engine: Engine) -> None:
+    """Once the clock was set back, a heartbeat that lies ahead makes a suspect, whose lock then decides."""
+    now = live_now(engine)
+    watcher, ahead = register(engine, now), register(engine, now)
+    beat(engine, ahead, now)
+    assert suspects(engine, watcher, now - SILENCE) == []
+    assert suspects(engine, watcher, now - LEASE) == [upkeep.Suspect(ahead, is_lease_over=False, host="h", pid=9)]
+
+
 def test_silent_workers_are_suspects(engine: Engine) -> None:
     """A worker is a suspect from three seconds of silence on, and its lease is over after a minute."""
     now = live_now(engine)

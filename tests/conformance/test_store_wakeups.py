@@ -157,9 +157,31 @@ def test_listener_that_came_within_one_tick_is_rung(sqlite_engine: Engine) -> No
     second = sqlite_engine.listen("worker")
     os.utime(folder, ns=(before, before))
     store_rows(sqlite_engine, new_row())
-    assert second.receive(1) == {""}
+    assert second.receive(1) == {"default"}
     first.close()
     second.close()
+
+
+def test_more_rings_than_a_socket_surely_keeps_mean_anything(sqlite_engine: Engine) -> None:
+    """A listener that may have missed a ring looks at everything, not at the queues it heard of only."""
+    listener = sqlite_engine.listen("worker")
+    store_rows(sqlite_engine, new_row())
+    assert listener.receive(LIMIT_SECONDS) == {"default"}
+    for _ in range(20):
+        store_rows(sqlite_engine, new_row())
+    assert listener.receive(LIMIT_SECONDS) == {"default", ""}
+    listener.close()
+
+
+def test_listeners_that_do_not_listen_keep_no_ring_from_others(sqlite_engine: Engine) -> None:
+    """However many rings stopped workers have not heard, their neighbour is woken."""
+    stopped = [sqlite_engine.listen("worker") for _ in range(40)]
+    awake = sqlite_engine.listen("worker")
+    for _ in range(20):
+        store_rows(sqlite_engine, new_row())
+        assert awake.receive(LIMIT_SECONDS) == {"default"}
+    for one in (*stopped, awake):
+        one.close()
 
 
 def test_socket_that_a_killed_listener_left_is_removed(sqlite_engine: Engine) -> None:
@@ -167,7 +189,7 @@ def test_socket_that_a_killed_listener_left_is_removed(sqlite_engine: Engine) ->
     gone, alive = sqlite_engine.listen("worker"), sqlite_engine.listen("worker")
     gone._socket.close()  # type: ignore[attr-defined]  # as a killed process leaves it
     store_rows(sqlite_engine, new_row())
-    assert alive.receive(LIMIT_SECONDS) == {""}
+    assert alive.receive(LIMIT_SECONDS) == {"default"}
     assert not gone._address.exists()  # type: ignore[attr-defined]  # likewise
     alive.close()
     gone.close()
@@ -182,7 +204,7 @@ def test_store_reached_through_a_link_is_the_same_store(sqlite_engine: Engine, t
     other = open_engine(f"sqlite:///{link}")
     lock, listener = other.hold_worker_lock(1), other.listen("worker")
     store_rows(sqlite_engine, new_row())
-    assert listener.receive(LIMIT_SECONDS) == {""}
+    assert listener.receive(LIMIT_SECONDS) == {"default"}
     assert sqlite_engine.read(lambda tx: sqlite_engine.dead_workers(tx, [1])) == []
     lock.release()
     listener.close()

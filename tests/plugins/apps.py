@@ -193,7 +193,7 @@ def eventually(is_true: Callable[[], Any], limit: float = LIMIT) -> Any:
 class Process:
     """Another Python process, which speaks by lines; each line is kept with the time at which it came."""
 
-    def __init__(self, script: Path, *args: str, folder: Path) -> None:
+    def __init__(self, script: Path, *args: str, folder: Path, **environment: str) -> None:
         self._log = (folder / f"stderr-{time.monotonic_ns()}.log").open("w+")
         self._popen = subprocess.Popen(
             [sys.executable, str(script), *args],
@@ -202,7 +202,7 @@ class Process:
             stderr=self._log,
             text=True,
             cwd=folder,
-            env={**unmeasured(), "PYTHONPATH": str(_ROOT / "src")},
+            env={**unmeasured(), "PYTHONPATH": str(_ROOT / "src"), **environment},
         )
         self._lines: Queue[tuple[float, str]] = Queue()
         self.said: list[tuple[float, str]] = []
@@ -291,11 +291,11 @@ StartProcess = Callable[..., Process]
 
 @pytest.fixture
 def start_process(tmp_path: Path) -> Iterator[StartProcess]:
-    """Starts Python scripts, which end with the test: `start_process(path, "argument")`."""
+    """Starts Python scripts, which end with the test: `start_process(path, "argument", VARIABLE="value")`."""
     started: list[Process] = []
 
-    def start(script: Path, *args: str) -> Process:
-        started.append(Process(script, *args, folder=tmp_path))
+    def start(script: Path, *args: str, **environment: str) -> Process:
+        started.append(Process(script, *args, folder=tmp_path, **environment))
         return started[-1]
 
     yield start

@@ -58,10 +58,13 @@ def postgres_server() -> Iterator[PostgresServer]:
 @pytest.fixture
 def postgres_url(postgres_server: PostgresServer) -> Iterator[str]:
     """The address of a schema of the test's own; it does not exist yet, and is dropped afterwards."""
-    schema = f"t_{uuid4().hex[:12]}"
-    joint = "&" if urlsplit(postgres_server.url).query else "?"
-    yield f"{postgres_server.url}{joint}schema={schema}"
-    _drop_schema(postgres_server.url, schema)
+    yield from _new_schema(postgres_server)
+
+
+@pytest.fixture
+def other_postgres_url(postgres_server: PostgresServer) -> Iterator[str]:
+    """The address of a second schema, for tests that move a store."""
+    yield from _new_schema(postgres_server)
 
 
 @pytest.fixture
@@ -69,6 +72,13 @@ def own_postgres_server() -> Iterator[Callable[..., TemporaryPostgres]]:
     """A factory of running servers that the test may stop, restart and kill; its keywords are server settings."""
     with ExitStack() as servers:
         yield lambda **settings: servers.enter_context(_start_or_give_up(**settings))
+
+
+def _new_schema(server: PostgresServer) -> Iterator[str]:
+    schema = f"t_{uuid4().hex[:12]}"
+    joint = "&" if urlsplit(server.url).query else "?"
+    yield f"{server.url}{joint}schema={schema}"
+    _drop_schema(server.url, schema)
 
 
 def _start_or_give_up(**settings: str) -> TemporaryPostgres:

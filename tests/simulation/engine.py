@@ -42,7 +42,7 @@ class HostClock(SystemClock):
         """Microseconds that its wall clock goes before the true time."""
 
     def now(self) -> int:
-        return self._schedule.now + self.skew
+        return self._schedule.wall + self.skew
 
     def monotonic(self) -> float:
         return self._schedule.now / SECOND
@@ -128,11 +128,17 @@ class SimulatedEngine(Engine):
         with self.store.reading() as tx:
             yield tx
 
-    def execute_alone(self, statement: Statement, params: Params) -> int:
+    def write_apart(self, operation: Callable[[Tx], T]) -> T:
+        def watched(tx: Any) -> T:
+            found = operation(WatchedTx(tx, self._on_claim))  # type: ignore[arg-type]
+            if tx.connection.in_transaction:
+                self.faults.at("within")
+            return found
+
         self.faults.at("before")
-        written = self.store.execute_alone(statement, params)
+        found = self.store.write_apart(watched)
         self.faults.at("after")
-        return written
+        return found
 
     def listen(self, role: Role) -> Listener:
         self.faults.at("before")
@@ -173,20 +179,20 @@ class LossyDoorbell(Doorbell):
         self._order.append(weakref.ref(ear))
         return ear
 
-    def ring(self, role: Role) -> None:
+    def ring(self, role: Role, queue: str = "") -> None:
         self._order = [one for one in self._order if (ear := one()) is not None and not ear.is_closed]
         for reference in self._order:
             ear = reference()
             if ear is not None and ear.role == role:
-                self._ring(ear)
+                self._ring(ear, queue)
 
-    def _ring(self, ear: _Ear) -> None:
+    def _ring(self, ear: _Ear, queue: str) -> None:
         draw = self._schedule.random.random() if self.rate else 1.0
         if draw < self.rate / 2:
             return
         if draw < self.rate:
             ear.delay = self._schedule.random.uniform(0.01, 8.0)
-        ear.rings += 1 + (draw < self.rate * 0.75)
+        ear.rings += [queue] * (1 + (draw < self.rate * 0.75))
         ear.rung.set()
 
     def close(self) -> None:
@@ -197,7 +203,7 @@ class _Ear(Listener):
     def __init__(self, schedule: Schedule, role: Role) -> None:
         self._schedule, self.role = schedule, role
         self.rung = Event(schedule)
-        self.rings = 0
+        self.rings: list[str] = []
         self.delay = 0.0
         self.is_closed = False
 
@@ -206,10 +212,10 @@ class _Ear(Listener):
         if self.delay:
             delay, self.delay = self.delay, 0.0
             self._schedule.sleep(delay)
-        was_rung, self.rings = self.rings > 0, max(0, self.rings - 1)
+        heard, self.rings = self.rings[:1], self.rings[1:]
         if not self.rings:
             self.rung.clear()
-        return {""} if was_rung else set()
+        return set(heard)
 
     def interrupt(self) -> None:
         self.rung.set()

@@ -15,6 +15,7 @@ from lineshaft.store.queries import Statements
 from lineshaft.worker import liveness
 from lineshaft.worker.liveness import Upkeep
 from lineshaft.worker.loop import StoreLoop
+from lineshaft.worker.rescuer import Rescuer
 from tests.simulation.threads import replaced
 
 
@@ -48,8 +49,15 @@ MUTANTS: Final[dict[str, Callable[[], AbstractContextManager[None]]]] = {
     "rescue-without-lock": lambda: replaced(LockFolder, "is_free", _constant(True)),
     "forget-lost-claims": lambda: replaced(StoreLoop, "_reconcile", _constant(None)),
     "overhear-own-death": lambda: replaced(liveness, "beat", _beat_true(liveness.beat)),
+    "rescue-without-patience": lambda: replaced(Rescuer, "step", _rescue_at_once),
     "claim-without-lease": lambda: replaced(Upkeep, "has_lease", _constant(True)),
 }
+
+
+def _rescue_at_once(rescuer: Any, now: int) -> int:
+    """Believe every heartbeat's age, even if the clock was set a moment ago."""
+    rescuer._judges_from = 0.0
+    return sum(rescuer._rescue(one) for one in rescuer._dead(now))
 
 
 def _beat_true(beat: Callable[..., bool]) -> Callable[..., bool]:

@@ -10,6 +10,9 @@ import msgspec
 
 from lineshaft.engines.sqlite import SqliteEngine
 from lineshaft.errors import StoreError
+from lineshaft.feature import Incoming
+from lineshaft.features.unique import UniqueFeature
+from lineshaft.options import Options, Unique
 from lineshaft.outcomes import JobError
 from lineshaft.store import control
 from lineshaft.store.enqueue import insert_jobs
@@ -19,11 +22,13 @@ from tests.simulation.threads import SECOND, Thread
 from tests.simulation.world import SETTINGS, Host, Violation, World, simulated
 
 _LONGEST_HEALING: Final = 900 * SECOND
+_FURTHEST: Final = 300
+"""Seconds by which the clock is set at most: a job that is due by the old time has to wait so long."""
 _STATES: Final = {10: "completed", 11: "dead", 12: "cancelled", 14: "expired"}
 
 
 class Client:
-    """Enqueues jobs, sends again what was not answered, and cancels some."""
+    """Enqueues jobs, some of them unique, sends again what was not answered, cancels some and revives dead ones."""
 
     def __init__(self, world: World) -> None:
         self._world, self._random = world, world.random
@@ -33,6 +38,9 @@ class Client:
         """Those whose enqueue was answered."""
         self.cancelled: set[str] = set()
         self.with_deadline: set[str] = set()
+        self.revived: Counter[str] = Counter()
+        self._answer = ""
+        """The job that the last enqueue was answered with."""
 
     def work(self, jobs: int, seconds: float) -> None:
         """Enqueue so many jobs over a time."""
@@ -41,25 +49,46 @@ class Client:
             self._enqueue(number)
             if self._random.random() < 0.15:
                 self._cancel(self._random.choice(sorted(self.stored)))
+            if self._random.random() < 0.2:
+                self._revive(self._random.choice(sorted(self.stored)))
             if self._random.random() < 0.1:
                 self._pause("ab"[int(self._random.random() * 2)])
         self.resume()
 
     def _enqueue(self, number: int) -> None:
         row = self._row(number)
+        key = self._random.choice((None, None, "k1", "k2"))
+        row["args"] = "[[],{}]" if key is None else f'[["{key}"],{{}}]'
         is_resend = False
         while True:
             try:
-                self._engine.write(lambda tx, again=is_resend: insert_jobs(tx, [row], is_resend=again))
+                self._engine.write(lambda tx, again=is_resend: self._insert(tx, row, key, is_resend=again))
                 break
             except StoreError:
                 is_resend = True
                 self._world.schedule.sleep(0.5)
-        self._world.note("client", f"enqueued {row['id'][:8]} in {row['queue']}")
-        self.stored.add(row["id"])
+        self._world.note("client", f"enqueued {row['id'][:8]} in {row['queue']}, answered {self._answer[:8]}")
+        self.stored.add(self._answer)
+
+    def _insert(self, tx: Any, row: Any, key: str | None, *, is_resend: bool) -> None:
+        """Store a job, or learn which one of its key is there already."""
+        incoming = Incoming(row, Options(unique=Unique()), key)
+        if key is not None:
+            UniqueFeature().before_enqueue(tx, [incoming], row["created_at"])
+        if incoming.existing_id is None:
+            insert_jobs(tx, [row], is_resend=is_resend)
+        if key is not None:
+            self._check_unique(tx, row["args"])
+        self._answer = incoming.existing_id or row["id"]
+
+    def _check_unique(self, tx: Any, args: str) -> None:
+        query = "select count(*) from lineshaft_job where args = ? and name = ? and stage < 10"
+        for name in ("plain", "timed"):
+            if tx.connection.execute(query, (args, name)).fetchone()[0] > 1:
+                raise Violation(f"two jobs of task {name} and arguments {args} are unfinished at once")
 
     def _row(self, number: int) -> Any:
-        now, random = self._world.schedule.now, self._random
+        now, random = self._world.schedule.wall, self._random
         delay = 0 if random.random() < 0.7 else round(random.uniform(0, 15) * SECOND)
         job = f"{number + 1:08d}-0000-7000-8000-000000000000"
         deadline = now + delay + round(random.uniform(0.1, 8) * SECOND) if random.random() < 0.25 else None
@@ -73,15 +102,25 @@ class Client:
             "args": "[[],{}]",
         }  # fmt: skip
 
+    def _revive(self, job: str) -> None:
+        """Have a job tried again that came to a bad end; a unique one may have a successor by now."""
+        with self._world.store.reading() as tx:
+            query = "select count(*) from lineshaft_job where id = ? and args = '[[],{}]'"
+            if not tx.connection.execute(query, (job,)).fetchone()[0]:
+                return
+        self._world.note("client", f"revives {job[:8]}")
+        self.revived[job] += 1
+        self._try(lambda tx: control.revive_jobs(tx, [job], now=self._world.schedule.wall))
+
     def _cancel(self, job: str) -> None:
-        now = self._world.schedule.now
+        now = self._world.schedule.wall
         self._world.note("client", f"cancels {job[:8]}")
         self.cancelled.add(job)
         self._try(lambda tx: control.cancel_jobs(tx, [job], now=now, expires_at=now + SECOND))
 
     def _pause(self, queue: str) -> None:
         self._world.note("client", f"pauses {queue}")
-        self._try(lambda tx: control.pause_queue(tx, queue, now=self._world.schedule.now))
+        self._try(lambda tx: control.pause_queue(tx, queue, now=self._world.schedule.wall))
 
     def resume(self) -> None:
         """Let all queues go on."""
@@ -110,6 +149,7 @@ class Story:
         menu: dict[str, Callable[[Host], None]] = {
             "kill": self._kill, "kill at a commit": self._kill_at_commit, "kill all": self._kill_all,
             "pause": self._pause, "stop": self._stop, "store away": self._store_away, "jump": self._jump,
+            "set clock": self._set_clock,
         }  # fmt: skip
         self._menu = [act for act in menu.values() if self._random.random() < 0.5]
         """Each seed has its own few kinds of faults: with all of them at once, some would hide others."""
@@ -224,6 +264,10 @@ class Story:
         self.world.most_skew = max(self.world.most_skew, host.clock.skew)
         self.world.note(host.name, f"has its clock at {host.clock.skew / SECOND:+.3f} s")
 
+    def _set_clock(self, _: Host) -> None:
+        """Set the time of day of the whole machine, which all processes of a SQLite store share."""
+        self.world.set_clock(round(self._random.choice((-1, 1, 1)) * self._random.uniform(1, _FURTHEST) * SECOND))
+
     # --- the end --------------------------------------------------------------------------------------------------
 
     def _check_jobs(self) -> None:
@@ -245,11 +289,18 @@ class Story:
             raise Violation(f"job {job[:8]} is at stage {stage}, held by {worker}, long after the last fault")
         found = [msgspec.json.decode(line, type=JobError) for line in (errors or "").splitlines()]
         counted = [one.attempt for one in found if not one.type.startswith("lineshaft.")]
-        if counted != list(range(1, len(counted) + 1)) or len(counted) > most:
+        is_revived = job in self.client.revived  # what ended it before may have used up an attempt without an error
+        expected = sorted(set(counted)) if is_revived else list(range(1, len(counted) + 1))
+        if counted != expected or len(counted) > most:
             raise Violation(f"job {job[:8]} has failed in attempts {counted}, {most} are allowed")
-        if stage == Stage.COMPLETED and (result != f'"{worker}.{claim}"' or attempt != len(counted) + 1):
+        is_counted = is_revived or attempt == len(counted) + 1
+        if stage == Stage.COMPLETED and (result != f'"{worker}.{claim}"' or not is_counted):
             raise Violation(f"job {job[:8]} carries the result {result} of another claim than {worker}.{claim}")
-        if reason in ("error", "timeout") and len(counted) != most and job not in self.client.with_deadline:
+        if (
+            reason in ("error", "timeout")
+            and len(counted) != most
+            and not (is_revived or job in self.client.with_deadline)
+        ):
             raise Violation(f"job {job[:8]} is dead after {len(counted)} failures of {most}")
         if reason == "lost" and losses < most:
             raise Violation(f"job {job[:8]} is dead after {losses} losses of {most}")
@@ -264,7 +315,8 @@ class Story:
                 raise Violation(f"job {job[:8]} is {states[job]}, its transaction took effect {count} times")
         told = Counter(one.job for one in self.world.finishes)
         for one in self.world.finishes:
-            if told[one.job] > 1 or one.kind != states[one.job]:
+            lives = 1 + self.client.revived[one.job]
+            if told[one.job] > lives or (lives == 1 and one.kind != states[one.job]):
                 text = f"job {one.job[:8]} is {states[one.job]}, and was told {told[one.job]} times: {one.kind}"
                 raise Violation(text)
 

@@ -74,6 +74,7 @@ def test_a_failing_seed_is_shown_and_can_be_run_again() -> None:
         "promote-too-early",
         "put-back-without-fence",
         "rescue-without-lock",
+        "rescue-without-patience",
     ],
 )
 def test_a_broken_rule_is_found(mutant: str) -> None:

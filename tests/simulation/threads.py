@@ -93,11 +93,18 @@ class Schedule:
     def __init__(self, seed: int) -> None:
         self.random = Random(seed)  # noqa: S311 - a simulation
         self.now = 1_800_000_000 * SECOND
+        self.set_by = 0
+        """Microseconds by which somebody has set the machine's time of day."""
         self.hub = getcurrent()
         self.switches = 0
         self._ready: list[Thread] = []
         self._timers: list[tuple[int, int, Thread, int]] = []
         self._count = 0
+
+    @property
+    def wall(self) -> int:
+        """The time of day, which may be set; timers do not go by it."""
+        return self.now + self.set_by
 
     @property
     def current(self) -> Thread | None:

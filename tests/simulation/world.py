@@ -19,9 +19,10 @@ from lineshaft.events import JobEvent, Subscribers
 from lineshaft.registry import Tasks
 from lineshaft.retry import Fixed, Retry
 from lineshaft.store.migrate import migrate
-from lineshaft.worker import floor, liveness, loop, watch
+from lineshaft.worker import floor, lease, liveness, loop, pruner, watch, writer
 from lineshaft.worker import worker as worker_module
 from lineshaft.worker.lanes.base import Lane
+from lineshaft.worker.lanes.places import Places
 from lineshaft.worker.run import Run
 from lineshaft.worker.runtime import Runtime
 from lineshaft.worker.worker import Worker
@@ -33,7 +34,7 @@ SETTINGS: Final = Settings(
     heartbeat=4 * SECOND, silence=12 * SECOND, lease=40 * SECOND, grace=6 * SECOND, stop_patience=2 * SECOND, max_hung=2
 )
 QUEUES: Final = {"a": 2, "b": 1}
-_TABLES: Final = ("job", "queue", "worker", "job_log", "unique_key")
+_TABLES: Final = ("job", "queue", "worker", "job_log", "unique_key", "turn", "block")
 _FIRST_WAITING: Final = """
 select rank, run_at, id from lineshaft_job where stage = 1 and queue = ? and worker is null
  order by rank, run_at, id limit 1"""
@@ -72,8 +73,8 @@ class SimulatedWorker(Worker):
 
     host: Host
 
-    def _make_lane(self, queue: str, kind: str, limit: int) -> Lane:  # noqa: ARG002 - the signature of the real one
-        return SimulatedLane(self.host, limit, self.finisher.deliver)
+    def _make_lane(self, queue: str, kind: str, places: Places) -> Lane:  # noqa: ARG002 - the signature of the real one
+        return SimulatedLane(self.host, places.limit, self.finisher.deliver)
 
 
 class Host(Process):
@@ -86,6 +87,7 @@ class Host(Process):
         self.faults = Faults(world.schedule, self, lambda text: world.note(name, text))
         self.faults.die = self.die
         self.engine = SimulatedEngine(world.store, self.clock, self.faults, world.check_claim)
+        self.engine.beside_from = (None, 1, 2)[world.seed % 3]
         self.running: list[Run] = []
         self.worker: SimulatedWorker | None = None
         self.has_ended = False
@@ -174,6 +176,8 @@ class World:
         self.skews_are_wild = False
         self.on_death: Callable[[Host], None] = lambda _: None
         self.most_skew = 0
+        self.latest = 0
+        """The latest time of day that was ever set aside."""
 
     def note(self, who: str, what: str) -> None:
         """Add a line to the trace."""
@@ -194,6 +198,12 @@ class World:
         with self.store.reading() as tx:
             found: list[Row] = tx.connection.execute(query, params).fetchall()
         return found
+
+    def set_clock(self, set_by: int) -> None:
+        """Set the machine's time of day to so many microseconds before the true one."""
+        self.latest = max(self.latest, self.schedule.wall)
+        self.schedule.set_by = set_by
+        self.note("machine", f"has its clock set to {set_by / SECOND:+.3f} s")
 
     def add_host(self, *, lingers: bool) -> Host:
         """Start a process."""
@@ -216,8 +226,9 @@ class World:
         if waiting is not None and tuple(waiting) < places[-1]:
             raise Violation(f"job {waiting[2][:8]} was overtaken by {places[-1][2][:8]} in queue {queue}")
         for _, run_at, job in places:
-            if run_at > self.schedule.now + self.most_skew:
-                early = (run_at - self.schedule.now) / SECOND
+            latest = max(self.latest, self.schedule.wall)
+            if run_at > latest + self.most_skew:
+                early = (run_at - latest) / SECOND
                 raise Violation(f"job {job[:8]} was claimed {early:g} s before its time")
 
     def began(self, host: Host, run: Run) -> None:
@@ -249,7 +260,7 @@ def simulated(seed: int, store: SqliteEngine) -> Iterator[World]:
     state = global_random.getstate()
     global_random.seed(seed)
     with ExitStack() as stack:
-        for module in (floor, liveness, loop, watch, worker_module):
+        for module in (floor, lease, liveness, loop, pruner, watch, worker_module, writer):
             stack.enter_context(replaced(module, "threading", Threading(world.schedule)))
         stack.enter_context(replaced(base, "time", _Machine(world.schedule)))
         stack.enter_context(replaced(worker_module, "os", _Machine(world.schedule)))

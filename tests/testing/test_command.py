@@ -42,6 +42,14 @@ def test_it_reports_what_happened(shop: ModuleType) -> None:
     assert all(job.refresh().state == "completed" for job in jobs)
 
 
+def test_workers_that_cannot_start_are_told(shop: ModuleType) -> None:
+    """When no worker stays up, nobody waits for jobs that nobody runs: the command ends with what the last one said."""
+    shop.note.enqueue(1)
+    ran = chaos("--seed", "7", "--for", "1s", "--queues", "default:none")
+    assert ran.returncode != 0
+    assert "the workers without faults ended with exit codes" in ran.stderr
+
+
 def test_a_store_elsewhere_is_refused(shop: ModuleType) -> None:
     """Without `--yes`, and without a terminal to ask on, another machine's store is left alone."""
     ran = chaos("--store", "postgresql://db.example/shop")

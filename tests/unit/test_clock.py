@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
@@ -106,6 +107,27 @@ def test_system_clock_follows_the_store() -> None:
     ahead = clock.now() + HOUR
     clock.follow(ahead, clock.monotonic(), clock.monotonic())
     assert ahead <= clock.now() < ahead + 10 * SECOND
+
+
+def test_a_step_of_the_machine_moves_no_clock_that_follows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Somebody who sets the machine's time changes nothing where the store's time is known."""
+    clock = SystemClock()
+    before = clock.now()
+    clock.follow(before, clock.monotonic(), clock.monotonic())
+    real = time.time_ns
+    monkeypatch.setattr(time, "time_ns", lambda: real() + HOUR * 1_000)
+    assert SystemClock().now() > before + HOUR - SECOND
+    assert before <= clock.now() < before + 10 * SECOND
+
+
+def test_a_slow_reading_does_not_move_the_clock() -> None:
+    """A reading that took longer than it differs is no news; one that differs by more is."""
+    clock = SystemClock()
+    clock.follow(1000 * SECOND, clock.monotonic(), clock.monotonic())
+    clock.follow(995 * SECOND, clock.monotonic() - 20, clock.monotonic())
+    assert 1000 * SECOND <= clock.now() < 1004 * SECOND
+    clock.follow(1100 * SECOND, clock.monotonic() - 20, clock.monotonic())
+    assert 1100 * SECOND <= clock.now() < 1120 * SECOND
 
 
 def test_manual_clock_moves_when_told() -> None:

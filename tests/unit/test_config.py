@@ -6,8 +6,8 @@ from dataclasses import fields
 
 import pytest
 
-from lineshaft.clock import MINUTE, SECOND
-from lineshaft.config import DEFAULT_STORE, Settings, StoreAddress, load_settings, parse_store, to_bytes
+from lineshaft.clock import DAY, HOUR, MINUTE, SECOND
+from lineshaft.config import DEFAULT_STORE, Retention, Settings, StoreAddress, load_settings, parse_store, to_bytes
 from lineshaft.errors import ConfigError
 
 
@@ -107,3 +107,40 @@ def test_wrong_sizes_are_refused(wrong: int | str) -> None:
     """What is no size is refused by name."""
     with pytest.raises(ConfigError, match=r"^memory="):
         to_bytes(wrong, "memory")
+
+
+@pytest.mark.parametrize(
+    "value, kept",
+    [
+        ({"dead": "90d"}, Retention(dead=90 * DAY)),
+        ({"completed": 3600, "expired": "2h"}, Retention(completed=HOUR, expired=2 * HOUR)),
+        ("completed=1h, cancelled=90m", Retention(completed=HOUR, cancelled=90 * MINUTE)),
+        ("dead=3600", Retention(dead=HOUR)),
+        (str(Retention(dead=DAY)), Retention(dead=DAY)),
+    ],
+)
+def test_retention_is_given_by_outcome(value: object, kept: Retention) -> None:
+    """Each outcome has its time, in a mapping or in text; those that are not named keep their default."""
+    assert load_settings({"retention": value}, {}).retention == kept
+    if isinstance(value, str):
+        assert load_settings({}, {"LINESHAFT_RETENTION": value}).retention == kept
+
+
+@pytest.mark.parametrize(
+    "value, advice",
+    [
+        ({"completd": "1h"}, "names 'completd', which is no outcome; outcomes are completed, dead, cancelled, expired"),
+        ("completed=soon", "completed='soon' is not a duration"),
+        ({"dead": "30s"}, "dead jobs must be kept for a minute at least"),
+        ({"dead": -1}, "out of range"),
+        ("48h", "such as 'completed=48h,dead=30d'"),
+        (48, "such as 'completed=48h,dead=30d'"),
+        ("", "such as 'completed=48h,dead=30d'"),
+    ],
+)
+def test_wrong_retentions_are_refused(value: object, advice: str) -> None:
+    """A retention is checked whole, in one line that names the setting and the outcome."""
+    with pytest.raises(ConfigError, match=r"^retention=") as caught:
+        load_settings({"retention": value}, {})
+    assert advice in str(caught.value)
+    assert "\n" not in str(caught.value)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -163,3 +164,17 @@ def test_running_jobs_log_can_be_read(app: Lineshaft, start_worker: StartWorker,
     assert [one["message"] for one in eventually(job.logs)] == ["so far"]
     gates.open("go")
     job.wait(10)
+
+
+def test_expired_jobs_are_told(app: Lineshaft, start_worker: StartWorker, gates: Gates) -> None:
+    """A job whose deadline passed is told as expired, once, whether a claim found it or the look for overdue ones."""
+    app.on("expired")(lambda event: gates.note((event.job_id, event.name, event.queue)))
+    late = app.task(name="late")(lambda: None)
+    start_worker(app, {"default": 1})
+    unserved = late.options(queue="unserved", deadline=0.01).enqueue()
+    assert gates.next() == (unserved.id, "late", "unserved")
+    long_ago = datetime(2020, 1, 1, tzinfo=UTC)
+    served = late.options(deadline=long_ago).enqueue()
+    assert gates.next() == (served.id, "late", "default")
+    served.wait(10)
+    assert gates.notes.empty()

@@ -42,6 +42,7 @@ from lineshaft.transitions import Held
 from lineshaft.worker.child_run import JobRunner, Reporter
 from lineshaft.worker.lanes import pool, wire
 from lineshaft.worker.lanes.async_ import LoopThread
+from lineshaft.worker.lanes.places import Places
 from lineshaft.worker.lanes.process import ProcessLane
 from lineshaft.worker.loading import load_app
 from lineshaft.worker.run import Run
@@ -102,7 +103,7 @@ class Harness:
         runtime = app.runtime()
         self.runtime = replace(runtime, app_path=app_path, settings=replace(runtime.settings, **settings))
         self.delivered: SimpleQueue[tuple[Run, Outcome]] = SimpleQueue()
-        self.lane = ProcessLane("default", limit, self.runtime, lambda *one: self.delivered.put(one))
+        self.lane = ProcessLane("default", Places(limit), self.runtime, lambda *one: self.delivered.put(one))
 
     def outcome(self) -> Outcome:
         """Return the next outcome that was delivered."""

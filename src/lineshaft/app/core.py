@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import importlib
 import inspect as pyinspect
 import pkgutil
@@ -12,35 +11,36 @@ from contextlib import asynccontextmanager, contextmanager
 from contextvars import ContextVar
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeVar
-
-import msgspec
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from lineshaft import current
 from lineshaft.app.crossing import in_store_thread
-from lineshaft.app.enqueuer import Enqueuer, common_connection
+from lineshaft.app.enqueuer import Enqueuer
 from lineshaft.app.inprocess import InProcessWorker, Queues, parse_queues, run_until_signal, stop_child_import
+from lineshaft.app.intake import Intake
 from lineshaft.app.jobs import Jobs
 from lineshaft.app.queues import Queues as QueuesOfStore
 from lineshaft.app.queues import Workers
 from lineshaft.app.store import Store
+from lineshaft.app.transaction import ajoined_transaction, joined_transaction
 from lineshaft.app.waiter import Waiter
-from lineshaft.config import Migrate, Retention, Settings, load_settings
-from lineshaft.current import joined
-from lineshaft.engines.callers import caller_tx, is_async_connection, needs_calling_thread
+from lineshaft.config import Migrate, Settings, load_settings
 from lineshaft.errors import ConfigError
 from lineshaft.events import Handler, Subscribers
-from lineshaft.feature import Feature, Incoming
+from lineshaft.feature import Feature
 from lineshaft.features.unique import UniqueFeature
-from lineshaft.job import Job, JobRow
-from lineshaft.options import Options
-from lineshaft.payload import Codecs, dump_plain
+from lineshaft.job import Job
+from lineshaft.payload import Codecs
 from lineshaft.registry import TaskRegistrar, Tasks
 from lineshaft.store.migrate import Migration
 from lineshaft.task import NewJob, Task
 from lineshaft.version import VERSION
 from lineshaft.worker.runtime import Lifespan, Middleware, Runtime
 from lineshaft.worker.worker import Worker
+
+if TYPE_CHECKING:
+    from lineshaft.app.testing import Mode, Testing
+    from lineshaft.engines.base import Engine
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -74,14 +74,14 @@ class Lineshaft(TaskRegistrar):
         self._lifespans: list[Lifespan] = []
         self._providers: dict[Callable[..., Any], Callable[..., Any]] = {}
         self._subscribers = Subscribers()
-        self._retention = Retention()
         self._store = Store(self.settings)
         self._waiter = Waiter(self._store)
         self._features = _features()
-        self._enqueuer = Enqueuer(self._features, self._context, self._subscribers)
+        enqueuer = Enqueuer(self._features, self._context, self._subscribers)
+        self._intake = Intake(self._store, enqueuer, self._tasks, self.settings.payload_limit)
         self._made_in = pyinspect.currentframe().f_back.f_globals.get("__name__", "")  # type: ignore[union-attr]
-        self._visitors: dict[str, Task[Any, Any, Any]] = {}
-        self.jobs = Jobs(self._store, self._waiter, self._retention, self._load_result)
+        self.jobs = Jobs(self._store, self._waiter, self.settings.retention, self._intake.load_result)
+        self._intake.door = self.jobs
         self.queues = QueuesOfStore(self._store)
         self.workers = Workers(self._store, self.settings.silence)
         self._withdraw_offer = current.offer_plain_transactions(self.transaction, self.atransaction)
@@ -155,11 +155,11 @@ class Lineshaft(TaskRegistrar):
 
         A task that is known here is checked as usual. Raises as `Task.enqueue`.
         """
-        return self.enqueue_new(self._named(task, args, kwargs))
+        return self.enqueue_new(self._intake.by_name(task, args, kwargs))
 
     async def aenqueue(self, task: str, /, *args: Any, **kwargs: Any) -> Job[Any]:
         """As `enqueue`."""
-        return await self.aenqueue_new(self._named(task, args, kwargs))
+        return await self.aenqueue_new(self._intake.by_name(task, args, kwargs))
 
     def enqueue_new(self, new_job: NewJob[R]) -> Job[R]:
         """Store one job."""
@@ -174,57 +174,11 @@ class Lineshaft(TaskRegistrar):
 
         `connection` is the caller's open connection or session, in whose transaction they are stored.
         """
-        return self._enqueue(new_jobs, connection, None)
+        return self._intake.enqueue_many(new_jobs, connection)
 
     async def aenqueue_many(self, new_jobs: Sequence[NewJob[R]], *, connection: Any = None) -> list[Job[R]]:
         """As `enqueue_many`; `connection` may be an asynchronous one too."""
-        connection = connection if connection is not None else common_connection(new_jobs)
-        if connection is not None and needs_calling_thread(connection):
-            return self._enqueue(new_jobs, connection, None)
-        loop = asyncio.get_running_loop() if connection is not None and is_async_connection(connection) else None
-        return await in_store_thread(self._enqueue, new_jobs, connection, loop)
-
-    def _enqueue(
-        self, new_jobs: Sequence[NewJob[R]], connection: Any, loop: asyncio.AbstractEventLoop | None
-    ) -> list[Job[R]]:
-        self._remember(new_jobs)
-        connection = connection if connection is not None else common_connection(new_jobs)
-        clock = self._store.engine.clock
-        jobs = self._enqueuer.prepare(new_jobs, clock)
-        if not jobs:
-            return []
-        if connection is None:
-            return self._jobs(jobs, self._insert(jobs, clock.now()))
-        with caller_tx(connection, self._store.engine, loop=loop) as tx:
-            return self._jobs(jobs, self._enqueuer.insert(tx, jobs, clock.now()))
-
-    def _insert(self, jobs: list[Incoming], now: int) -> list[JobRow]:
-        tx = joined.get()
-        if tx is not None:
-            return self._enqueuer.insert(tx, jobs, now)
-        return self._store.send(lambda engine, again: self._enqueuer.store(engine, jobs, now, is_resend=again))
-
-    def _jobs(self, jobs: Sequence[Incoming], rows: Sequence[JobRow]) -> list[Job[Any]]:
-        self._enqueuer.tell(jobs)
-        return [Job(self.jobs, row, existing=one.existing_id is not None) for one, row in zip(jobs, rows, strict=True)]
-
-    def _named(self, name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> NewJob[Any]:
-        task = self._tasks.get(name)
-        if task is not None:
-            return task.new(*args, **kwargs)
-        text = dump_plain(name, args, kwargs, limit=self.payload_limit)
-        return NewJob(name, text, Options(), {})
-
-    def _remember(self, new_jobs: Sequence[NewJob[Any]]) -> None:
-        for one in new_jobs:
-            if one.task is not None and one.name not in self._tasks:
-                self._visitors[one.name] = one.task
-
-    def _load_result(self, name: str, text: str) -> Any:
-        task = self._tasks.get(name) or self._visitors.get(name)
-        if task is not None:
-            return task.signature.load_result(text)
-        return msgspec.json.decode(text)
+        return await self._intake.aenqueue_many(new_jobs, connection)
 
     # --- running ---------------------------------------------------------------------------------------------------
 
@@ -234,7 +188,9 @@ class Lineshaft(TaskRegistrar):
         `queues` is `{"pdf": 4}`, `["pdf"]` or `"pdf:4,default:10"`; without it, every queue that a task of this app
         names is served, ten jobs at once.
         """
-        return InProcessWorker(lambda: self.make_worker(queues, slots=slots, lingers=True))
+        return InProcessWorker(
+            lambda: None if self._intake.testing is not None else self.make_worker(queues, slots=slots, lingers=True)
+        )
 
     def make_worker(self, queues: Queues = None, *, slots: int | None = None, lingers: bool = False) -> Worker:
         """Return a worker that is not started; one that `lingers` keeps jobs that ignore its stop."""
@@ -245,12 +201,15 @@ class Lineshaft(TaskRegistrar):
     def run(self, queues: Queues = None, *, slots: int | None = None, grace: float | None = None) -> None:
         """Run a worker as this process: blocks until SIGTERM or SIGINT, then stops in good order."""
         stop_child_import()
+        if self._intake.testing is not None:
+            msg = "app.run() would never end inside app.testing(): run the jobs with t.drain()"
+            raise ConfigError(msg)
         run_until_signal(lambda: self.make_worker(queues, slots=slots), grace)
 
-    def runtime(self) -> Runtime:
+    def runtime(self, *, is_child: bool = False) -> Runtime:
         """Return what a worker, or a child of one, needs to know of this app."""
         return Runtime(
-            engine=self._store.engine,
+            engine=self._store.known_engine if is_child else self._store.engine,
             tasks=self,
             settings=self.settings,
             middleware=self._middleware,
@@ -259,7 +218,7 @@ class Lineshaft(TaskRegistrar):
             context=self._context,
             subscribers=self._subscribers,
             app_path=self._path(),
-            retention=self._retention,
+            retention=self.settings.retention,
             features=self._features,
         )
 
@@ -279,6 +238,34 @@ class Lineshaft(TaskRegistrar):
             return f"{spec.name}:{name}"
         file = getattr(module, "__file__", None)
         return f"file:{Path(file).resolve()}:{name}" if file else None
+
+    # --- testing ---------------------------------------------------------------------------------------------------
+
+    def testing(
+        self, mode: Mode, *, overrides: Mapping[Callable[..., Any], Any] | None = None, raise_errors: bool = True
+    ) -> Testing:
+        """Return a block for tests: `with app.testing("inline") as t:`, in which jobs are kept in memory.
+
+        `"inline"` runs a job at `enqueue` and raises its error (`raise_errors=False` leaves it to the job, as in
+        service); `"manual"` keeps jobs until `t.drain()`. `overrides` replaces providers of `Inject`, by others or by
+        values. The store that the settings name is neither opened nor touched. Raises `ConfigError` for another mode.
+        """
+        from lineshaft.app.testing import Testing
+
+        return Testing(self, self._staged, self._intake.store, mode, overrides or {}, raise_errors=raise_errors)
+
+    @contextmanager
+    def _staged(
+        self, testing: Testing, engine: Engine, overrides: Mapping[Callable[..., Any], Callable[..., Any]]
+    ) -> Iterator[None]:
+        before = self._providers, self._intake.testing, self._waiter.stand_in
+        with self._store.replaced(engine):
+            self._providers = {**self._providers, **overrides}
+            self._intake.testing, self._waiter.stand_in = testing, testing.refuse_wait
+            try:
+                yield
+            finally:
+                self._providers, self._intake.testing, self._waiter.stand_in = before
 
     # --- life ------------------------------------------------------------------------------------------------------
 
@@ -307,33 +294,23 @@ class Lineshaft(TaskRegistrar):
     @contextmanager
     def transaction(self) -> Iterator[Any]:
         """Open a transaction on the store's database; what is enqueued inside joins it."""
-        with self._store.engine.transaction() as tx:
-            token = joined.set(tx)
-            try:
-                yield tx.connection  # type: ignore[attr-defined]
-            finally:
-                joined.reset(token)
+        with joined_transaction(self._store.engine) as connection:
+            yield connection
+        if self._intake.testing is not None:
+            self._intake.testing.catch_up()
 
     @asynccontextmanager
     async def atransaction(self) -> AsyncIterator[Any]:
         """As `transaction`, for `async with`."""
-        transaction = self._store.engine.async_transaction()
-        if transaction is None:
-            with self.transaction() as connection:
-                yield connection
-            return
-        token = current.joined.set(await transaction.begin())
-        try:
-            yield transaction.connection
-            await transaction.commit()
-        except BaseException:
-            await transaction.roll_back()
-            raise
-        finally:
-            current.joined.reset(token)
+        async with ajoined_transaction(self._store.engine) as connection:
+            yield connection
+        if self._intake.testing is not None:
+            await self._intake.testing.acatch_up()
 
     def close(self) -> None:
-        """Close the connections; using the app again opens new ones."""
+        """Close the connections; using the app again opens new ones. In a test the block of `testing` does that."""
+        if self._intake.testing is not None:
+            return
         self._waiter.close()
         self._store.close()
         self._withdraw_offer()

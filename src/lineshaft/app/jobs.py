@@ -183,7 +183,7 @@ class Jobs:
     def _cancel_ids(self, ids: Sequence[str]) -> int:
         now = self._store.engine.clock.now()
         cancelled, asked = self._store.write(
-            lambda tx, _: control.cancel_jobs(tx, ids, now=now, expires_at=now + self._retention.other)
+            lambda tx, _: control.cancel_jobs(tx, ids, now=now, expires_at=now + self._retention.cancelled)
         )
         return len(cancelled) + len(asked)
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import random
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -43,6 +44,22 @@ class Store:
         """Take another address, before anything is opened."""
         self._settings, self._address = settings, parse_store(settings.store)
 
+    @contextmanager
+    def replaced(self, engine: Engine) -> Iterator[None]:
+        """Keep jobs in another engine's store, whose schema is in place, for the length of the block.
+
+        Everything that holds this store follows: the one that the settings name is neither opened nor touched.
+        """
+        with self._lock:
+            before = self._engine, self._is_ready, self._was_reached
+            self._engine, self._is_ready, self._was_reached = engine, True, True
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._engine, self._is_ready, self._was_reached = before
+            engine.close()
+
     @property
     def engine(self) -> Engine:
         """The engine, its schema checked and, where the settings allow it, created or upgraded."""
@@ -51,6 +68,15 @@ class Store:
                 self._make_ready()
         assert self._engine is not None
         return self._engine
+
+    @property
+    def known_engine(self) -> Engine:
+        """The engine in a process whose parent has reached the store: it may be away for now."""
+        self._was_reached = True
+        try:
+            return self.engine
+        except StoreUnavailableError:
+            return self.bare_engine
 
     @property
     def bare_engine(self) -> Engine:

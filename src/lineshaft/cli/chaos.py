@@ -41,7 +41,7 @@ def chaos(
 ) -> int:
     """Run workers under faults: they are killed, paused and stopped, and their calls of the store fail.
 
-    Afterwards a worker without faults runs what is left. Exit code 1 says that some job did not come to its end.
+    Afterwards workers without faults run what is left. Exit code 1 says that some job did not come to its end.
 
     Example: lineshaft --app work:app chaos --seed 7 --for 30s
     """

@@ -21,6 +21,8 @@ COMMANDS: Final = {
     "queues": ("lineshaft.cli.queues:queues", "List, pause, resume, limit and purge queues."),
     "workers": ("lineshaft.cli.workers:workers", "List the workers of the store."),
     "tasks": ("lineshaft.cli.tasks:tasks", "List the tasks that the app knows."),
+    "backup": ("lineshaft.cli.backup:backup", "Copy the store into a file while workers run."),
+    "restore": ("lineshaft.cli.restore:restore_command", "Put a backup back, with its queues paused."),
     "doctor": ("lineshaft.cli.doctor:doctor", "Look the store over: symptoms, causes, cures."),
     "chaos": ("lineshaft.cli.chaos:chaos", "Run workers that are killed and a store that fails."),
     "bench": ("lineshaft.cli.bench:bench", "Measure how fast this store takes and runs jobs."),

@@ -10,7 +10,7 @@ import random
 import re
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, Protocol, TypeVar
@@ -81,6 +81,14 @@ class Tx(Protocol):
         as one JSON array (`rows`) or, on PostgreSQL, as one array a column. Raises `StoreError` and, where trying
         again may work, `StoreUnavailableError`.
         """
+        ...
+
+
+class CopyTx(Tx, Protocol):
+    """A transaction that can also take in whole tables."""
+
+    def load(self, statement: Statement, rows: Iterable[Row]) -> None:
+        """Insert rows as they come, by a statement that names the columns in their order."""
         ...
 
 
@@ -155,6 +163,8 @@ class Engine(ABC):
     clock: SystemClock
     idle_poll: float
     """Seconds after which an idle worker looks by itself, in case a wake-up was lost."""
+    beside_from: int | None = None
+    """From how many rows on a write gains by a connection of its own beside the claims; None: never."""
     is_ephemeral: bool = False
     """Whether the store ends with this process."""
 
@@ -194,13 +204,6 @@ class Engine(ABC):
     def close(self) -> None:
         """Close every connection."""
 
-    @abstractmethod
-    def execute_alone(self, statement: Statement, params: Params) -> int:
-        """Run one statement that writes, as a transaction of its own, and return how many rows it wrote.
-
-        `params` are numbers, texts, booleans and None. Raises as `write` does.
-        """
-
     def async_transaction(self) -> AsyncTransaction | None:
         """Return a transaction for coroutine functions, None where the driver has none to be awaited."""
         return None
@@ -210,23 +213,33 @@ class Engine(ABC):
 
         Raises what the operation raises, and `ConflictError` when the conflict does not end.
         """
-        return self._until_no_conflict(self.transaction, operation)
+        return until_no_conflict(lambda: self._within(self.transaction(), operation))
 
-    def write_alone(self, operation: Callable[[Tx], T]) -> T:
-        """Run an operation of one statement as `write` does, in one round trip where the database allows it."""
+    def write_apart(self, operation: Callable[[Tx], T]) -> T:
+        """Run an operation whose statements may each be a transaction of their own, where the database gains by it.
+
+        What was done before a statement that fails stays done then. Parameters are numbers, texts, booleans and None.
+        Raises as `write` does.
+        """
         return self.write(operation)
 
     def read(self, operation: Callable[[Tx], T]) -> T:
         """Run an operation that only reads, again while somebody recovers the database; raises as `write` does."""
-        return self._until_no_conflict(self.reading, operation)
+        return until_no_conflict(lambda: self._within(self.reading(), operation))
 
-    def _until_no_conflict(self, opened: Callable[[], AbstractContextManager[Tx]], operation: Callable[[Tx], T]) -> T:
-        for tries_left in reversed(range(_CONFLICT_TRIES)):
-            try:
-                with opened() as tx:
-                    return operation(tx)
-            except ConflictError:
-                if not tries_left:
-                    raise
-                time.sleep(random.uniform(0.001, 0.02))  # noqa: S311 - spreads contenders, guards nothing
-        raise AssertionError  # pragma: no cover - the loop returns or raises
+    @staticmethod
+    def _within(opened: AbstractContextManager[Tx], operation: Callable[[Tx], T]) -> T:
+        with opened as tx:
+            return operation(tx)
+
+
+def until_no_conflict(attempt: Callable[[], T]) -> T:
+    """Do something again after a serialization failure or a deadlock, with short waits."""
+    for tries_left in reversed(range(_CONFLICT_TRIES)):
+        try:
+            return attempt()
+        except ConflictError:
+            if not tries_left:
+                raise
+            time.sleep(random.uniform(0.001, 0.02))  # noqa: S311 - spreads contenders, guards nothing
+    raise AssertionError  # pragma: no cover - the loop returns or raises

@@ -6,6 +6,7 @@ update lineshaft.job
     select ctid from lineshaft.job
      where stage = 1 and queue = %(queue)s and worker is null
        and not exists (select from lineshaft.queue where name = %(queue)s and paused_at is not null)
+       and not exists (select from lineshaft.epoch where first_worker > %(worker)s)
      order by rank, run_at, id limit %(limit)s
        for update skip locked))
 returning id::text, claim, worker, attempt, attempts_before, losses, deadline, created_at, unknown_since, null,
@@ -21,6 +22,7 @@ update lineshaft.job
      where stage = 1 and queue = %(queue)s and worker is null
        and (rank, run_at, id) >= (%(rank)s::smallint, %(run_at)s::bigint, %(id)s::uuid)
        and not exists (select from lineshaft.queue where name = %(queue)s and paused_at is not null)
+       and not exists (select from lineshaft.epoch where first_worker > %(worker)s)
      order by rank, run_at, id limit %(limit)s
        for update skip locked))
 returning id::text, claim, worker, attempt, attempts_before, losses, deadline, created_at, unknown_since, null,
@@ -50,11 +52,13 @@ select count(*),
 select min(run_at) from lineshaft.job where stage in (0, 2);
 
 -- name: expire_overdue
+-- A "case", because the planner knows nothing about it: of the plain conditions it thinks, without good statistics, that
+-- next to no row meets them, and collects and sorts every overdue job where it should stop behind the first few.
 with gone as (
     delete from lineshaft.job where ctid = any(array(
         select ctid from lineshaft.job
-         where deadline <= %(now)s and deadline is not null and stage <> 2 and worker is null
-           and attempt = attempts_before
+         where deadline <= %(now)s and deadline is not null
+           and case when stage <> 2 and worker is null and attempt = attempts_before then true else false end
          order by deadline limit %(limit)s for update skip locked))
     returning *
 ), kept as (
@@ -67,7 +71,7 @@ with gone as (
            %(now)s, %(expires_at)s
       from gone
 )
-select count(*),
+select id::text, name, queue, attempt,
        (select count(pg_notify('lineshaft_waiter', '')) from (select 1 from gone where is_awaited limit 1) as awaited)
   from gone;
 

@@ -44,6 +44,15 @@ class Place(NamedTuple):
     id: str
 
 
+class Expired(NamedTuple):
+    """A job that ended because its deadline had passed."""
+
+    id: str
+    name: str
+    queue: str
+    attempt: int
+
+
 def claim_jobs(tx: Tx, *, queue: str, limit: int, worker: int, now: int, start: Place | None = None) -> list[Claimed]:
     """Take up to `limit` jobs of a queue for a worker, in order of priority, then time, then id.
 
@@ -77,9 +86,10 @@ def next_due(tx: Tx) -> int | None:
     return instant
 
 
-def expire_overdue(tx: Tx, *, now: int, expires_at: int) -> int:
-    """End waiting jobs whose deadline passed before they started, at most 1,000 at once, and return how many."""
-    return int(tx.run(SQL.expire_overdue, {"now": now, "expires_at": expires_at, "limit": _CHUNK})[0][0])
+def expire_overdue(tx: Tx, *, now: int, expires_at: int) -> list[Expired]:
+    """End waiting jobs whose deadline passed before they started, at most 1,000 at once, and return them."""
+    rows = tx.run(SQL.expire_overdue, {"now": now, "expires_at": expires_at, "limit": _CHUNK})
+    return [Expired._make(row[: len(Expired._fields)]) for row in rows]
 
 
 def cancel_requests(tx: Tx, *, worker: int, ids: Sequence[str]) -> set[tuple[str, int]]:

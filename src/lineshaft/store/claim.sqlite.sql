@@ -5,6 +5,7 @@ select json_group_array(seq) from (
     select seq from lineshaft_job
      where stage = 1 and queue = :queue and worker is null
        and not exists (select 1 from lineshaft_queue where name = :queue and paused_at is not null)
+       and not exists (select 1 from lineshaft_epoch where first_worker > :worker)
      order by rank, run_at, id limit :limit);
 update lineshaft_job set worker = :worker, claim = claim + 1, attempt = attempt + 1, started_at = :now, progress = null
  where seq in (select value from json_each(:previous));
@@ -19,6 +20,7 @@ select json_group_array(seq) from (
     select seq from lineshaft_job
      where stage = 1 and queue = :queue and worker is null and (rank, run_at, id) >= (:rank, :run_at, :id)
        and not exists (select 1 from lineshaft_queue where name = :queue and paused_at is not null)
+       and not exists (select 1 from lineshaft_epoch where first_worker > :worker)
      order by rank, run_at, id limit :limit);
 update lineshaft_job set worker = :worker, claim = claim + 1, attempt = attempt + 1, started_at = :now, progress = null
  where seq in (select value from json_each(:previous));
@@ -42,12 +44,16 @@ select changes();
 -- name: next_due
 select min(run_at) from lineshaft_job where stage in (0, 2);
 
--- name: expire_overdue rings-waiter
+-- name: expire_overdue json rings-waiter
+select json_group_array(seq) from (
+    select seq from lineshaft_job
+     where deadline <= :now and deadline is not null and stage < 10 and stage <> 2
+       and not (stage = 1 and worker is not null) and attempt = attempts_before
+     order by deadline limit :limit);
 update lineshaft_job set stage = 14, finished_at = :now, expires_at = :expires_at
- where seq in (select seq from lineshaft_job where deadline <= :now and deadline is not null and stage < 10 and stage <> 2
-                  and not (stage = 1 and worker is not null) and attempt = attempts_before
-                order by deadline limit :limit);
-select changes();
+ where seq in (select value from json_each(:previous));
+select json_group_array(json_array(id, name, queue, attempt))
+  from lineshaft_job where seq in (select value from json_each(:previous));
 
 -- name: cancel_requests
 select id, claim from lineshaft_job where id in (select value from json_each(:ids)) and cancel_requested and worker = :worker;

@@ -66,8 +66,12 @@ select name, max_depth from lineshaft.queue
  where max_depth is not null and name = any(%(queues)s::text[]) order by name for update;
 
 -- name: count_waiting
+-- In two parts, each with an index: the queue's ready jobs, and what is not ready yet, of all queues.
 select count(*) from (
-    select 1 from lineshaft.job where queue = %(queue)s and worker is null limit %(limit)s) as waiting;
+    select 1 from lineshaft.job where stage = 1 and queue = %(queue)s and worker is null
+    union all
+    select 1 from lineshaft.job where stage in (0, 2) and queue = %(queue)s
+     limit %(limit)s) as waiting;
 
 -- name: existing_ids
 select id::text from lineshaft.job where id = any(%(ids)s::uuid[])

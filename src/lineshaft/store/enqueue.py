@@ -43,7 +43,7 @@ def insert_alone(engine: Engine, row: NewRow) -> bool:
 
     It is not when its queue has a `max_depth`: then `insert_jobs` has to look at how deep the queue is.
     """
-    return engine.execute_alone(SQL.insert_job, row) == 1
+    return bool(engine.write_apart(lambda tx: tx.run(SQL.insert_job, row)))
 
 
 def insert_jobs(tx: Tx, rows: Sequence[NewRow], *, is_resend: bool = False) -> None:

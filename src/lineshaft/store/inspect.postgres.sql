@@ -9,10 +9,11 @@ select id::text, queue, name, rank, run_at, stage, created_at, started_at, worke
 
 -- name: list_live
 -- "order by id" would mean the text that is selected, for which there is no index: every job would be read and sorted.
+-- "cursor is null or id < cursor" would filter: each page would read all those before it.
 select id::text, queue, name, rank, run_at, stage, created_at, started_at, worker, claim, attempt, max_attempts, deadline,
        cancel_requested, tenant, tags, meta, args, progress, errors, null::text, null::text, null::bigint
   from lineshaft.job where true
-   and (%(cursor)s::uuid is null or id < %(cursor)s::uuid)
+   and id < coalesce(%(cursor)s::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
    and (%(stages)s::smallint[] is null or stage = any(%(stages)s::smallint[]))
    and (%(is_held)s::boolean is null or (worker is not null) = %(is_held)s::boolean)
    and (%(is_cancelling)s::boolean is null or cancel_requested = %(is_cancelling)s::boolean)
@@ -26,11 +27,11 @@ select id::text, queue, name, rank, run_at, stage, created_at, started_at, worke
 -- name: plan_for_values
 -- For the counts of this transaction: a plan without a filter's values can use no index for them, and a count may read
 -- a whole table. Lists keep the generic plan, which goes through the newest first (docs/decisions/0011).
-select set_config('plan_cache_mode', 'force_custom_plan', true), set_config('enable_seqscan', 'on', true);
+select set_config('plan_cache_mode', 'force_custom_plan', true), set_config('enable_seqscan', 'on', true),
+       set_config('enable_bitmapscan', 'on', true);
 
 -- name: count_live
 select count(*) from lineshaft.job where true
-   and (%(cursor)s::uuid is null or id < %(cursor)s::uuid)
    and (%(stages)s::smallint[] is null or stage = any(%(stages)s::smallint[]))
    and (%(is_held)s::boolean is null or (worker is not null) = %(is_held)s::boolean)
    and (%(is_cancelling)s::boolean is null or cancel_requested = %(is_cancelling)s::boolean)
@@ -44,7 +45,7 @@ select count(*) from lineshaft.job where true
 select id::text, queue, name, rank, run_at, stage, created_at, started_at, worker, claim, attempt, max_attempts, deadline,
        false, tenant, tags, meta, args, progress, errors, reason, result, finished_at
   from lineshaft.history where stage > 10
-   and (%(cursor)s::uuid is null or id < %(cursor)s::uuid)
+   and id < coalesce(%(cursor)s::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
    and (%(stages)s::smallint[] is null or stage = any(%(stages)s::smallint[]))
    and (%(queue)s::text is null or queue = %(queue)s) and (%(name)s::text is null or name = %(name)s)
    and (%(tenant)s::text is null or tenant = %(tenant)s) and (%(since)s::bigint is null or created_at >= %(since)s)
@@ -55,7 +56,6 @@ select id::text, queue, name, rank, run_at, stage, created_at, started_at, worke
 
 -- name: count_unsuccessful
 select count(*) from lineshaft.history where stage > 10
-   and (%(cursor)s::uuid is null or id < %(cursor)s::uuid)
    and (%(stages)s::smallint[] is null or stage = any(%(stages)s::smallint[]))
    and (%(queue)s::text is null or queue = %(queue)s) and (%(name)s::text is null or name = %(name)s)
    and (%(tenant)s::text is null or tenant = %(tenant)s) and (%(since)s::bigint is null or created_at >= %(since)s)
@@ -67,7 +67,7 @@ select count(*) from lineshaft.history where stage > 10
 select id::text, queue, name, rank, run_at, stage, created_at, started_at, worker, claim, attempt, max_attempts, deadline,
        false, tenant, tags, meta, args, progress, errors, reason, result, finished_at
   from lineshaft.history where stage = 10
-   and (%(cursor)s::uuid is null or id < %(cursor)s::uuid)
+   and id < coalesce(%(cursor)s::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
    and (%(stages)s::smallint[] is null or stage = any(%(stages)s::smallint[]))
    and (%(queue)s::text is null or queue = %(queue)s) and (%(name)s::text is null or name = %(name)s)
    and (%(tenant)s::text is null or tenant = %(tenant)s) and (%(since)s::bigint is null or created_at >= %(since)s)
@@ -78,7 +78,6 @@ select id::text, queue, name, rank, run_at, stage, created_at, started_at, worke
 
 -- name: count_completed
 select count(*) from lineshaft.history where stage = 10
-   and (%(cursor)s::uuid is null or id < %(cursor)s::uuid)
    and (%(stages)s::smallint[] is null or stage = any(%(stages)s::smallint[]))
    and (%(queue)s::text is null or queue = %(queue)s) and (%(name)s::text is null or name = %(name)s)
    and (%(tenant)s::text is null or tenant = %(tenant)s) and (%(since)s::bigint is null or created_at >= %(since)s)

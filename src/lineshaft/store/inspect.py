@@ -92,9 +92,7 @@ def list_jobs(tx: Tx, wanted: Filter, *, limit: int, cursor: str | None) -> list
 def count_jobs(tx: Tx, wanted: Filter) -> int:
     """Return how many jobs the filter means."""
     tx.run(SQL.plan_for_values, {})
-    return sum(
-        int(tx.run(part.count_all, _params(wanted, where) | {"cursor": None})[0][0]) for part, where in _places(wanted)
-    )
+    return sum(int(tx.run(part.count_all, _params(wanted, where))[0][0]) for part, where in _places(wanted))
 
 
 def _places(wanted: Filter) -> list[tuple[_Part, dict[str, Any]]]:

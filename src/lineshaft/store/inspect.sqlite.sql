@@ -7,7 +7,7 @@ select id, queue, name, rank, run_at, stage, created_at, started_at, worker, cla
 select id, queue, name, rank, run_at, stage, created_at, started_at, worker, claim, attempt, max_attempts, deadline,
        cancel_requested, tenant, tags, meta, args, progress, errors, reason, result, finished_at
   from lineshaft_job where stage < 10
-   and (:cursor is null or id < :cursor) and (:stages is null or stage in (select value from json_each(:stages)))
+   and id < coalesce(:cursor, 'g') and (:stages is null or stage in (select value from json_each(:stages)))
    and (:is_held is null or (stage = 1 and worker is not null) = :is_held)
    and (:is_cancelling is null or cancel_requested = :is_cancelling)
    and (:queue is null or queue = :queue) and (:name is null or name = :name)
@@ -22,7 +22,7 @@ select 1;
 
 -- name: count_live
 select count(*) from lineshaft_job where stage < 10
-   and (:cursor is null or id < :cursor) and (:stages is null or stage in (select value from json_each(:stages)))
+   and (:stages is null or stage in (select value from json_each(:stages)))
    and (:is_held is null or (stage = 1 and worker is not null) = :is_held)
    and (:is_cancelling is null or cancel_requested = :is_cancelling)
    and (:queue is null or queue = :queue) and (:name is null or name = :name)
@@ -34,7 +34,7 @@ select count(*) from lineshaft_job where stage < 10
 select id, queue, name, rank, run_at, stage, created_at, started_at, worker, claim, attempt, max_attempts, deadline,
        cancel_requested, tenant, tags, meta, args, progress, errors, reason, result, finished_at
   from lineshaft_job where stage > 10
-   and (:cursor is null or id < :cursor) and (:stages is null or stage in (select value from json_each(:stages)))
+   and id < coalesce(:cursor, 'g') and (:stages is null or stage in (select value from json_each(:stages)))
    and (:queue is null or queue = :queue) and (:name is null or name = :name)
    and (:tenant is null or tenant = :tenant) and (:since is null or created_at >= :since)
    and (:tag is null or exists (select 1 from json_each(tags) where value = :tag))
@@ -43,7 +43,7 @@ select id, queue, name, rank, run_at, stage, created_at, started_at, worker, cla
 
 -- name: count_unsuccessful
 select count(*) from lineshaft_job where stage > 10
-   and (:cursor is null or id < :cursor) and (:stages is null or stage in (select value from json_each(:stages)))
+   and (:stages is null or stage in (select value from json_each(:stages)))
    and (:queue is null or queue = :queue) and (:name is null or name = :name)
    and (:tenant is null or tenant = :tenant) and (:since is null or created_at >= :since)
    and (:tag is null or exists (select 1 from json_each(tags) where value = :tag))
@@ -53,7 +53,7 @@ select count(*) from lineshaft_job where stage > 10
 select id, queue, name, rank, run_at, stage, created_at, started_at, worker, claim, attempt, max_attempts, deadline,
        cancel_requested, tenant, tags, meta, args, progress, errors, reason, result, finished_at
   from lineshaft_job where stage = 10
-   and (:cursor is null or id < :cursor) and (:stages is null or stage in (select value from json_each(:stages)))
+   and id < coalesce(:cursor, 'g') and (:stages is null or stage in (select value from json_each(:stages)))
    and (:queue is null or queue = :queue) and (:name is null or name = :name)
    and (:tenant is null or tenant = :tenant) and (:since is null or created_at >= :since)
    and (:tag is null or exists (select 1 from json_each(tags) where value = :tag))
@@ -62,7 +62,7 @@ select id, queue, name, rank, run_at, stage, created_at, started_at, worker, cla
 
 -- name: count_completed
 select count(*) from lineshaft_job where stage = 10
-   and (:cursor is null or id < :cursor) and (:stages is null or stage in (select value from json_each(:stages)))
+   and (:stages is null or stage in (select value from json_each(:stages)))
    and (:queue is null or queue = :queue) and (:name is null or name = :name)
    and (:tenant is null or tenant = :tenant) and (:since is null or created_at >= :since)
    and (:tag is null or exists (select 1 from json_each(tags) where value = :tag))

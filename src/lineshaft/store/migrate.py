@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from importlib import resources
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from lineshaft.engines.base import Dialect, Engine, MigrationTx, Tx
 from lineshaft.errors import SchemaError
@@ -21,6 +21,11 @@ class Migration(NamedTuple):
     number: int
     name: str
     text: str
+
+    @property
+    def is_additive(self) -> bool:
+        """Whether code that does not know it goes on beside it: its file says so in its first line."""
+        return self.text.startswith("-- additive:")
 
 
 def migrations(dialect: Dialect) -> list[Migration]:
@@ -50,24 +55,39 @@ def migrate(engine: Engine) -> list[Migration]:
     """
     with engine.migrating() as tx:
         _create_ledger(tx)
-        done = _version(tx)
-        refuse_newer(engine, done)
-        pending = [one for one in migrations(tx.dialect) if one.number > done]
-        for one in pending:
-            tx.run_script(one.text)
-            tx.run(SQL.record_migration, {"number": one.number, "name": one.name, "now": engine.clock.now()})
+        _refuse_newer(engine, tx)
+        return upgrade(tx, engine.clock.now())
+
+
+def upgrade(tx: MigrationTx, now: int) -> list[Migration]:
+    """Bring a schema that is not newer than this code up to date and return what was applied; nobody else may."""
+    _create_ledger(tx)
+    done = _version(tx)
+    pending = [one for one in migrations(tx.dialect) if one.number > done]
+    for one in pending:
+        tx.run_script(one.text)
+        tx.run(SQL.record_migration, {**_ledger_row(one), "now": now})
     return pending
 
 
 def refuse_newer(engine: Engine, done: int) -> None:
-    """Raise `SchemaError` when the store's schema is newer than this code."""
+    """Raise `SchemaError` when the store's schema, at `done`, is newer than this code by more than additions."""
+    if done > newest(engine.dialect):
+        engine.read(lambda tx: _refuse_newer(engine, tx))
+
+
+def _refuse_newer(engine: Engine, tx: Tx) -> None:
     known = newest(engine.dialect)
-    if done > known:
+    if int(tx.run(SQL.last_not_additive, {})[0][0]) > known:
         msg = (
-            f"the store {engine.address} has schema {done}, this version of Lineshaft knows up to {known}; "
+            f"the store {engine.address} has schema {_version(tx)}, this version of Lineshaft knows up to {known}; "
             "upgrade Lineshaft here, or restore a backup that this version wrote"
         )
         raise SchemaError(msg)
+
+
+def _ledger_row(one: Migration) -> dict[str, Any]:
+    return {"number": one.number, "name": one.name, "is_additive": one.is_additive}
 
 
 def _create_ledger(tx: MigrationTx) -> None:

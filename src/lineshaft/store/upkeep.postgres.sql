@@ -16,14 +16,17 @@ update lineshaft.worker set is_idle = %(is_idle)s where id = %(worker)s;
 update lineshaft.worker set is_draining = true where id = %(worker)s;
 
 -- name: suspects
+-- A heartbeat from the future was written before the clock was set back: it says nothing.
 -- A free lock proves death after :silence, but only on the server start on which the lock was taken: a restart
--- frees every lock at once. The time in which the server was down does not count against a lease.
+-- frees every lock at once; so does the crash of one session's process, after which the statistics begin anew under
+-- the same postmaster. The time in which the server was down does not count against a lease.
 select id,
        greatest(heartbeat_at, (extract(epoch from pg_postmaster_start_time()) * 1000000)::bigint)
            <= %(now)s - %(lease)s, host, pid
   from lineshaft.worker
- where heartbeat_at <= %(now)s - %(silence)s and id <> %(worker)s
-   and (server = extract(epoch from pg_postmaster_start_time())::text
+ where (heartbeat_at <= %(now)s - %(silence)s or heartbeat_at > %(now)s + %(silence)s) and id <> %(worker)s
+   and (server = concat_ws(' ', extract(epoch from pg_postmaster_start_time()),
+                           (select extract(epoch from stats_reset) from pg_stat_archiver))
         or greatest(heartbeat_at, (extract(epoch from pg_postmaster_start_time()) * 1000000)::bigint)
            <= %(now)s - %(lease)s);
 

@@ -7,6 +7,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
+from lineshaft.clock import DAY
 from lineshaft.engines.base import Tx
 from lineshaft.store.queries import Statements
 from lineshaft.transitions import Held
@@ -16,6 +17,7 @@ SQL: Final = Statements("upkeep")
 _HELD: Final = len(Held._fields)
 _CHUNK: Final = 250
 _HISTORY_DAYS: Final = 40
+_DAYS_AHEAD: Final = 10
 
 
 class Suspect(NamedTuple):
@@ -95,6 +97,9 @@ def remove_worker(tx: Tx, worker: int) -> bool:
     return bool(tx.run(SQL.remove_worker, {"worker": worker})[0][0])
 
 
-def ensure_history(tx: Tx, *, now: int) -> None:
-    """Make the history's partitions of the coming 40 days; harmless when they exist."""
-    tx.run(SQL.ensure_history, {"now": now, "days": _HISTORY_DAYS})
+def ensure_history(tx: Tx, *, now: int, longest: int = 0) -> None:
+    """Make the history's partitions of the coming 40 days, and of the `longest` retention where that is more.
+
+    Harmless when they exist. What somebody's open transaction keeps it from making is left to the next call.
+    """
+    tx.run(SQL.ensure_history, {"now": now, "days": max(_HISTORY_DAYS, longest // DAY + _DAYS_AHEAD)})

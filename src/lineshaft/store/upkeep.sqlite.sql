@@ -14,8 +14,9 @@ update lineshaft_worker set is_idle = :is_idle where id = :worker;
 update lineshaft_worker set is_draining = 1 where id = :worker;
 
 -- name: suspects
+-- A heartbeat from the future was written before the clock was set back: it says nothing.
 -- A free lock proves death after :silence; without that proof only the end of the lease does.
-select id, heartbeat_at <= :now - :lease, host, pid from lineshaft_worker where heartbeat_at <= :now - :silence and id <> :worker;
+select id, heartbeat_at <= :now - :lease, host, pid from lineshaft_worker where (heartbeat_at <= :now - :silence or heartbeat_at > :now + :silence) and id <> :worker;
 
 -- name: held_by
 select id, claim, worker, attempt, attempts_before, losses, deadline, created_at, unknown_since, seq, is_isolated,

@@ -28,10 +28,9 @@ def around_commits(engine: Engine, watcher: Watcher) -> Iterator[None]:
     with ExitStack() as undo:
         _step_in(undo, engine, "transaction", lambda call: _transaction(call, watcher))
         _step_in(undo, engine, "reading", lambda call: _reading(call, watcher))
-        _step_in(undo, engine, "execute_alone", lambda call: _alone(call, watcher))
         _step_in(undo, engine, "async_transaction", lambda call: _async_transaction(call, watcher))
-        if type(engine).write_alone is not Engine.write_alone:  # else it is a `transaction`
-            _step_in(undo, engine, "write_alone", lambda call: _alone(call, watcher))
+        if type(engine).write_apart is not Engine.write_apart:  # else it is a `transaction`
+            _step_in(undo, engine, "write_apart", lambda call: _apart(call, watcher))
         yield
 
 
@@ -63,15 +62,15 @@ def _reading(call: Callable[[], AbstractContextManager[Tx]], watcher: Watcher) -
     return reading
 
 
-def _alone(call: Callable[..., Any], watcher: Watcher) -> Any:
-    def alone(*args: Any) -> Any:
+def _apart(call: Callable[..., Any], watcher: Watcher) -> Any:
+    def write_apart(operation: Callable[[Tx], Any]) -> Any:
         watcher.opening()
         watcher.committing()
-        found = call(*args)
+        found = call(operation)
         watcher.committed()
         return found
 
-    return alone
+    return write_apart
 
 
 def _async_transaction(call: Callable[[], AsyncTransaction | None], watcher: Watcher) -> Any:

@@ -143,7 +143,7 @@ class _Child:
         if transition is not None:
             engine.write(
                 lambda tx: write_transitions(
-                    tx, [transition], worker=self._worker, now=now, keep=lambda _: now + self._runtime.retention.other
+                    tx, [transition], worker=self._worker, now=now, keep=self._runtime.retention.until(now)
                 )
             )
 

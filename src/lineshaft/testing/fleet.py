@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import parse_qsl, urlsplit
 
 from lineshaft.clock import Clock
+from lineshaft.errors import LineshaftError
 from lineshaft.transitions import UNFINISHED, State
 from lineshaft.worker_process import sigterm_as_exit
 
@@ -48,7 +49,7 @@ class Fleet:
         self, app: Lineshaft, path: str, queues: str | None, processes: int, *, seed: int, rate: float, folder: Path
     ) -> None:
         self._app, self._path, self._queues = app, path, queues
-        self._seed, self._rate, self._folder = seed, rate, folder
+        self._seed, self._rate, self._log = seed, rate, folder / "workers.log"
         self._random = random.Random(seed)  # noqa: S311 - repeatable faults, no secret
         self._clock: Clock = app.runtime().engine.clock
         self._faults: Counter[str] = Counter()
@@ -56,7 +57,10 @@ class Fleet:
         self._resume_at: dict[int, float] = {}
 
     def run(self, seconds: float) -> FleetReport:
-        """Disturb workers for so long, then let one without faults finish what is left, and report."""
+        """Disturb workers for so long, then let as many without faults finish what is left, and report.
+
+        Raises `LineshaftError` when these end by themselves.
+        """
         before = self._ended()
         with sigterm_as_exit():
             self._disturb_for(seconds)
@@ -88,7 +92,7 @@ class Fleet:
         faults = [str(seed), str(rate), self._queues or ""]
         paths = os.pathsep.join(filter(None, sys.path))
         variables = {**os.environ, "LINESHAFT_STORE": self._app.settings.store, "PYTHONPATH": paths}
-        with (self._folder / "workers.log").open("ab") as log:
+        with self._log.open("ab") as log:
             return subprocess.Popen(  # noqa: S603 - our own command
                 [*command, *faults], env=variables, stdin=subprocess.DEVNULL, stdout=log, stderr=log
             )
@@ -155,15 +159,25 @@ class Fleet:
                 one.wait()
 
     def _heal(self) -> int:
-        """Run a worker without faults until nothing is under way, and return how many jobs are left."""
-        self._slots = [self._start(0, 0.0)]
+        """Run workers without faults until nothing is under way, and return how many jobs are left."""
+        self._slots = [self._start(0, 0.0) for _ in self._slots]
         until = self._clock.monotonic() + _HEALING_SECONDS
         try:
             while (left := self._app.jobs.count(state=_UNDER_WAY)) and self._clock.monotonic() < until:
+                self._refuse_their_end()
                 self._wait(_LOOK_SECONDS)
         finally:
             self._end()
         return left
+
+    def _refuse_their_end(self) -> None:
+        """Raise `LineshaftError` once no worker is left: nobody would end the jobs that are waited for."""
+        codes = [process.poll() for process in self._slots if process is not None]
+        if None in codes:
+            return
+        said = self._log.read_text("utf-8", "replace").splitlines() or ["nothing"]
+        msg = f"the workers without faults ended with exit codes {codes} before the jobs did; the last line: {said[-1]}"
+        raise LineshaftError(msg)
 
 
 def hosts_of(store: str) -> list[str]:

@@ -168,7 +168,7 @@ def _load(hello: Hello) -> Runtime:
         os.environ.pop(CHILD_VARIABLE, None)  # a script that a job starts may run a worker of its own
     if app.settings.store != hello.store:  # the worker was told to use another one than the app names
         app.use_store(hello.store)
-    runtime: Runtime = app.runtime()
+    runtime: Runtime = app.runtime(is_child=True)
     if isinstance(runtime.engine, SqliteEngine) and runtime.engine.is_ephemeral:
         runtime.engine.out_of_reach = "a child process cannot reach a store in its worker's memory; use sqlite:///FILE"
     return runtime

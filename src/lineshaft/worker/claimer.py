@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Mapping
-from typing import Final, Protocol, TypeVar
+from typing import Final
 
 from lineshaft.clock import SECOND, Clock
 from lineshaft.engines.base import Engine, Tx
@@ -12,6 +12,7 @@ from lineshaft.store.claim import Claimed, claim_jobs, next_due, promote_due
 from lineshaft.store.upkeep import set_idle
 from lineshaft.transitions import PutBack, Transition
 from lineshaft.worker.floor import Floor
+from lineshaft.worker.lanes.places import Places
 from lineshaft.worker.run import Run
 
 _log = logging.getLogger("lineshaft.worker")
@@ -22,20 +23,13 @@ _PREFETCH_SECONDS: Final = 0.05
 _SMOOTHING: Final = 0.3
 _DUE_CHECK: Final = SECOND // 2
 
-T = TypeVar("T")
-
-
-class _Write(Protocol):
-    """Runs an operation of one statement on the store."""
-
-    def __call__(self, operation: Callable[[Tx], T], /) -> T: ...
-
 
 class QueueSlots:
     """One queue's places in this worker, and how fast jobs went through them lately."""
 
     def __init__(self, name: str, limit: int) -> None:
         self.name, self.limit = name, limit
+        self.places = Places(limit)
         self.held = 0
         self.hung: list[Run] = []
         """Those of them that ignore being stopped: they keep their jobs, and others have their places."""
@@ -43,7 +37,7 @@ class QueueSlots:
         """Jobs a second, smoothed."""
         self.may_have_jobs = True
         self.may_prefetch = True
-        """Whether all its jobs use one lane, which alone can then keep to the limit."""
+        """Whether the last jobs were none for child processes: a job taken ahead might wait while one starts."""
         self.is_blocked = False
         """Whether its lane starts nothing at the moment, so that claimed jobs would only wait."""
         self.floor = Floor()
@@ -110,32 +104,25 @@ class Claimer:
 
     def claim(self, tx: Tx, now: int) -> list[Claimed]:
         """Let due jobs in and take jobs up to the free places."""
-        return self._claim(lambda operation: operation(tx), now)
-
-    def claim_alone(self, now: int) -> list[Claimed]:
-        """As `claim`, in transactions of its own; on PostgreSQL each statement commits itself, in one round trip."""
-        if self._engine.dialect == "postgres":
-            return self._claim(self._engine.write_alone, now)
-        return self._engine.write(lambda tx: self.claim(tx, now))
-
-    def _claim(self, write: _Write, now: int) -> list[Claimed]:
         if not self.is_open or not self.has_lease():
             return []
-        self._let_due_in(write, now)
+        self._let_due_in(tx, now)
         claimed: list[Claimed] = []
         for queue in self._hopeful():
             room = self._room(queue, len(claimed))
             if room > 0:
-                claimed += self._claim_from(queue, room, write, now)
-        self._say_idle(write, is_idle=not any(queue.may_have_jobs for queue in self.queues.values()))
+                claimed += self._claim_from(tx, queue, room, now)
+        self._say_idle(tx, is_idle=not any(queue.may_have_jobs for queue in self.queues.values()))
         return claimed
 
-    def _claim_from(self, queue: QueueSlots, room: int, write: _Write, now: int) -> list[Claimed]:
+    def claim_alone(self, now: int) -> list[Claimed]:
+        """As `claim`, with nothing to commit besides."""
+        return self._engine.write_apart(lambda tx: self.claim(tx, now))
+
+    def _claim_from(self, tx: Tx, queue: QueueSlots, room: int, now: int) -> list[Claimed]:
         queue.may_have_jobs = False  # before the claim: a wake-up that comes meanwhile must not be undone
         start, before = queue.floor.start(), self._clock.monotonic()
-        found = write(
-            lambda tx: claim_jobs(tx, queue=queue.name, limit=room, worker=self._worker, now=now, start=start)
-        )
+        found = claim_jobs(tx, queue=queue.name, limit=room, worker=self._worker, now=now, start=start)
         is_full = len(found) == room
         queue.may_have_jobs |= is_full
         if self._engine.dialect == "postgres":  # only there do finished jobs lie in a claim's way
@@ -168,20 +155,21 @@ class Claimer:
     def _is_due(self, now: int) -> bool:
         return self._next_due is not None and self._next_due <= now
 
-    def _let_due_in(self, write: _Write, now: int) -> None:
+    def _let_due_in(self, tx: Tx, now: int) -> None:
         if not self._is_due(now):
             # What woke us may be a job that falls due soon. We look right after this claim, which must not wait.
-            self.due_at(max(now, self._due_checked + _DUE_CHECK))
+            checked = min(self._due_checked, now)  # the clock may have been set back meanwhile
+            self.due_at(max(now, checked + _DUE_CHECK))
             return
-        if write(lambda tx: promote_due(tx, now)):
+        if promote_due(tx, now):
             self.look()
-        self._next_due = write(next_due)
+        self._next_due = next_due(tx)
         self._due_checked = now
 
-    def _say_idle(self, write: _Write, *, is_idle: bool) -> None:
+    def _say_idle(self, tx: Tx, *, is_idle: bool) -> None:
         # Only PostgreSQL asks before it wakes; jobs that come one by one must not cost a write each.
         if is_idle != self._is_idle and self._engine.dialect == "postgres":
-            write(lambda tx: set_idle(tx, worker=self._worker, is_idle=is_idle))
+            set_idle(tx, worker=self._worker, is_idle=is_idle)
             self._is_idle = is_idle
             if is_idle:
                 self.look()  # whoever enqueued before this is committed did not wake us

@@ -19,11 +19,12 @@ from lineshaft.task import Task
 from lineshaft.transitions import is_expired
 from lineshaft.worker.claimer import QueueSlots
 from lineshaft.worker.lanes.base import Deliver, Lane
+from lineshaft.worker.lanes.places import Places
 from lineshaft.worker.run import Run
 from lineshaft.worker.runtime import Runtime
 
 _log = logging.getLogger("lineshaft.worker")
-MakeLane = Callable[[str, LaneName, int], Lane]
+MakeLane = Callable[[str, LaneName, Places], Lane]
 
 
 class Dispatcher:
@@ -52,17 +53,25 @@ class Dispatcher:
         return list(self._lanes.values())
 
     def hand_out(self, claimed: Sequence[Claimed], queues: dict[str, QueueSlots], now: int) -> None:
-        """Give jobs to their lanes, a lane's share at once, in order."""
-        shares: dict[tuple[str, LaneName], list[Run]] = {}
+        """Give jobs to their lanes in order, those at once that follow each other in one lane.
+
+        A lane that got its share before another one has its own could run later jobs before earlier ones.
+        """
+        shares: list[tuple[tuple[str, LaneName], list[Run]]] = []
         for one in claimed:
             run, outcome = self._prepare(one, now)
             self.runs[one.held.id] = run
             if outcome is not None:
                 self._deliver(run, outcome)
             else:
-                shares.setdefault((one.queue, self._lane_name(run)), []).append(run)
-        for key, runs in shares.items():
+                key = (one.queue, self._lane_name(run))
+                if not shares or shares[-1][0] != key:
+                    shares.append((key, []))
+                shares[-1][1].append(run)
+        for key, runs in shares:
             self._submit(key, runs, queues[key[0]])
+        for queue in {queue for (queue, _), _ in shares}:
+            queues[queue].may_prefetch = not self._process_jobs(queue)
 
     def ended(self, runs: Iterable[Run]) -> None:
         """Forget runs whose outcome was taken."""
@@ -111,16 +120,22 @@ class Dispatcher:
     def _submit(self, key: tuple[str, LaneName], runs: list[Run], slots: QueueSlots) -> None:
         lane = self._lanes.get(key)
         if lane is None:
-            lane = self._lanes[key] = self._make_lane(key[0], key[1], slots.limit)
-            # Several lanes do not know of each other: only the claim can then keep to the queue's limit.
-            slots.may_prefetch = sum(queue == key[0] for queue, _ in self._lanes) == 1 and key[1] != "process"
-        surplus = [] if slots.may_prefetch else runs[max(0, len(runs) - max(0, slots.busy - slots.limit)) :]
-        for run in surplus:
+            lane = self._lanes[key] = self._make_lane(key[0], key[1], slots.places)
+        kept = len(runs) if key[1] != "process" else max(0, slots.limit - self._process_jobs(key[0]))
+        for run in runs[kept:]:
             self._deliver(run, Interrupted())
-        kept = runs[: len(runs) - len(surplus)]
-        for run in kept:
+        for run in runs[:kept]:
             self._lane_of[run] = lane
-        lane.submit(kept)
+        if runs[:kept]:
+            lane.submit(runs[:kept])
+
+    def _process_jobs(self, queue: str) -> int:
+        """Return how many jobs of a queue are in its process lane, which must not have to wait for each other there.
+
+        A child may take seconds to start, and jobs that killed their worker run one after the other.
+        """
+        lane = self._lanes.get((queue, "process"))
+        return 0 if lane is None else sum(one is lane and not run.is_hung for run, one in self._lane_of.items())
 
 
 def _unrunnable(one: Claimed, clock: Clock) -> Run:

@@ -115,6 +115,8 @@ def rolled_back(run: Run, error: BaseException) -> Outcome:
         with run.unstoppable():
             held.roll_back(error)
     run.held_transaction = None
+    if run.on_error is not None:
+        run.on_error(run, error.why if isinstance(error, _RefusedError) else error)
     return failed(run, error)
 
 

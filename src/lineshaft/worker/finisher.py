@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import Any
 
 from lineshaft.clock import Clock, to_datetime
@@ -21,11 +22,21 @@ from lineshaft.events import (
     Subscribers,
 )
 from lineshaft.outcomes import Outcome
+from lineshaft.store.claim import Claimed
 from lineshaft.store.finish import LogLines, Progress, save_logs, save_progress, write_transitions
 from lineshaft.transitions import Close, Complete, PutBack, Stage, Transition, decide
 from lineshaft.worker.run import Run
 
 Ring = Callable[[], None]
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """Outcomes that are written in one transaction."""
+
+    decided: list[tuple[Run, Transition]]
+    settled: list[Run]
+    """Jobs whose own transaction wrote their completion; only their logs are left to be stored."""
 
 
 class Finisher:
@@ -35,9 +46,8 @@ class Finisher:
         self._worker, self._clock, self._retention = worker, clock, retention
         self._subscribers, self._ring = subscribers, ring
         self._outcomes: deque[tuple[Run, Outcome]] = deque()
-        self._pending: list[tuple[Run, Transition]] = []
-        self._settled: list[Run] = []
-        """Jobs whose own transaction wrote their completion; only their logs are left to be stored."""
+        self._taken = Batch([], [])
+        self._under_way: list[Batch] = []
 
     def deliver(self, run: Run, outcome: Outcome) -> None:
         """Take an outcome, from any thread, and wake the store thread."""
@@ -46,17 +56,18 @@ class Finisher:
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing waits to be written."""
-        return not self._outcomes and not self._pending and not self._settled
+        """Whether everything is written."""
+        return not self._outcomes and not self.taken and not self._under_way
 
     @property
-    def has_taken(self) -> bool:
-        """Whether outcomes were taken that are not written yet."""
-        return bool(self._pending or self._settled)
+    def taken(self) -> int:
+        """How many outcomes were taken whose writing has not begun."""
+        return len(self._taken.decided) + len(self._taken.settled)
 
     def pending_runs(self) -> list[Run]:
-        """Return the runs whose outcome is not written yet."""
-        return [run for run, _ in self._pending] + [run for run, _ in list(self._outcomes)]
+        """Return the runs whose outcome is not known to be written."""
+        decided = [run for batch in (self._taken, *self._under_way) for run, _ in batch.decided]
+        return decided + [run for run, _ in list(self._outcomes)]
 
     def take(self, now: int) -> list[Run]:
         """Take all outcomes that are waiting, decide them, and return the runs that ended."""
@@ -66,60 +77,69 @@ class Finisher:
             ended.append(run)
             transition = decide(run.claimed.held, outcome, now)
             if transition is None:
-                self._settled.append(run)
+                self._taken.settled.append(run)
             else:
-                self._pending.append((run, transition))
+                self._taken.decided.append((run, transition))
         return ended
 
-    def write(self, tx: Tx, now: int) -> list[Transition]:
-        """Write what was taken, with the logs of those jobs, and return what took effect."""
-        runs = [run for run, _ in self._pending] + self._settled
+    def begin(self) -> Batch:
+        """Return everything that was taken; it is under way until `settle` or `give_back` is told what became of it."""
+        batch, self._taken = self._taken, Batch([], [])
+        self._under_way.append(batch)
+        return batch
+
+    def write(self, tx: Tx, batch: Batch, now: int) -> list[Transition]:
+        """Write a batch, with the logs of its jobs, and return what took effect."""
+        runs = [run for run, _ in batch.decided] + batch.settled
         last_words = [Progress(run.claimed.held, text) for run in runs if (text := run.unstored_progress)]
         if last_words:
             save_progress(tx, last_words, worker=self._worker)
-        transitions = [one for _, one in self._pending]
-        written = write_transitions(tx, transitions, worker=self._worker, now=now, keep=self._keep(now))
+        transitions = [one for _, one in batch.decided]
+        written = write_transitions(tx, transitions, worker=self._worker, now=now, keep=self._keep(batch, now))
         logs = [LogLines(run.claimed.held, run.joblog.text()) for run in runs if run.joblog]
         if logs:
             save_logs(tx, logs, now=now)
         return written
 
-    def settle(self, written: Iterable[Transition], now: int) -> None:
+    def settle(self, batch: Batch, written: Iterable[Transition], now: int) -> None:
         """Forget what is committed and tell who listens."""
-        pending, settled = self._pending, self._settled
-        self._pending, self._settled = [], []
+        self._under_way.remove(batch)
         if self._subscribers:
-            runs = {one.held: run for run, one in pending}
+            runs = {one.held: run for run, one in batch.decided}
             for one in written:
                 self._tell(runs[one.held], one, now)
-            for run in settled:
+            for run in batch.settled:
                 self._tell(run, Complete(run.claimed.held, None), now)
 
-    def _keep(self, now: int) -> Callable[[Transition], int]:
-        kept = {run.claimed.held: run.options.keep_result for run, _ in self._pending if run.options.keep_result}
+    def give_back(self, batch: Batch) -> None:
+        """Take a batch that could not be written as if it had not begun."""
+        self._under_way.remove(batch)
+        self._taken = Batch(batch.decided + self._taken.decided, batch.settled + self._taken.settled)
+
+    def _keep(self, batch: Batch, now: int) -> Callable[[Transition], int]:
+        kept = {run.claimed.held: run.options.keep_result for run, _ in batch.decided if run.options.keep_result}
         retention = self._retention
 
         def keep(one: Transition) -> int:
             if type(one) is Complete:
                 return now + kept.get(one.held, retention.completed)
-            is_dead = isinstance(one, Close) and one.stage == Stage.DEAD
-            return now + (retention.dead if is_dead else retention.other)
+            return now + retention.of(one)
 
         return keep
 
     def _tell(self, run: Run, one: Transition, now: int) -> None:
-        event = event_of(run, one, now)
+        event = event_of(run.claimed, one, now)
         if event is not None and self._subscribers.want(event.kind):
             self._subscribers.tell(event)
 
 
-def event_of(run: Run, one: Transition, now: int) -> JobEvent | None:
-    """Return the event of a transition."""
-    held = run.claimed.held
+def event_of(claimed: Claimed, one: Transition, now: int) -> JobEvent | None:
+    """Return the event of a transition of a job that this worker took."""
+    held = claimed.held
     common: dict[str, Any] = {
         "job_id": held.id,
-        "name": run.name,
-        "queue": run.queue,
+        "name": claimed.name,
+        "queue": claimed.queue,
         "attempt": held.attempt,
         "at": to_datetime(now),
     }

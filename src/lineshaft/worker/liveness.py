@@ -11,14 +11,15 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from lineshaft.clock import HOUR, SECOND, Clock
+from lineshaft.clock import HOUR, SECOND, Clock, to_datetime
 from lineshaft.config import Retention, Settings
 from lineshaft.engines.base import Engine, Tx, WorkerLock
 from lineshaft.errors import StoreError, StoreUnavailableError
-from lineshaft.feature import Feature
+from lineshaft.events import JobExpired, Subscribers
 from lineshaft.store.claim import cancel_requests, expire_overdue
+from lineshaft.store.epoch import epoch_began_at
 from lineshaft.store.finish import LogLines, Progress, save_logs, save_progress
-from lineshaft.store.upkeep import beat, ensure_history
+from lineshaft.store.upkeep import beat
 from lineshaft.worker.rescuer import Rescuer
 from lineshaft.worker.run import Run
 
@@ -40,15 +41,16 @@ class Upkeep:
         settings: Settings,
         retention: Retention,
         rescuer: Rescuer,
-        features: Sequence[Feature],
+        subscribers: Subscribers,
         held: Callable[[], Sequence[Run]],
         stop: Callable[[Run], None],
         on_lease_lost: Callable[[str], None],
     ) -> None:
         self._engine, self._worker, self._lock = engine, worker, lock
         self._settings, self._retention, self._rescuer = settings, retention, rescuer
-        self._features = features
+        self._subscribers = subscribers
         self._held, self._stop, self._on_lease_lost = held, stop, on_lease_lost
+        self._registered_at = engine.clock.now()
         self._renewed_at = engine.clock.monotonic()
         self._hourly_at = 0
         self.is_away = False
@@ -69,7 +71,7 @@ class Upkeep:
         server = self._lock.renew()
         now, asked_at = self._engine.clock.now(), self._engine.clock.monotonic()
         if not self._engine.write(lambda tx: beat(tx, worker=self._worker, server=server, now=now)):
-            self._on_lease_lost("it was declared dead: its heartbeat was older than its lease")
+            self._on_lease_lost(self._why_lost())
             return
         self._renewed_at = asked_at  # others count from what was written, however late we hear of it
         self.pass_on_cancels()
@@ -78,17 +80,36 @@ class Upkeep:
         self._expire(now)
         self._do_hourly(now)
 
+    def _why_lost(self) -> str:
+        restored_at = self._engine.read(epoch_began_at)
+        if restored_at is not None and restored_at >= self._registered_at:
+            return "the store was restored from a backup under it; what they did may be done again"
+        return "it was declared dead: its heartbeat was older than its lease"
+
     def _bear(self, error: StoreError) -> None:
         if not self.is_away:
             _log.warning("the store does not answer; going on without it: %s", error)
         self.is_away = True
         if not self.has_lease():
-            self._on_lease_lost("its lease is about to end and the store does not answer")
+            self.give_up()
+
+    def give_up(self) -> None:
+        """End the worker: soon others may take its jobs."""
+        self._on_lease_lost("its lease is about to end and the store does not answer")
 
     def has_lease(self) -> bool:
         """Tell whether the lease is sure to last a while: without it a worker must not claim, nor go on for long."""
+        return self.seconds_left() >= 0
+
+    def seconds_left(self) -> float:
+        """Return how long the lease is sure to last, without its margin."""
         silent = self._engine.clock.monotonic() - self._renewed_at
-        return silent * SECOND <= self._settings.lease - min(_MARGIN, self._settings.lease // 4)
+        return self._settings.lease / SECOND - self.margin_seconds - silent
+
+    @property
+    def margin_seconds(self) -> float:
+        """How long before the lease ends a worker is to stop its jobs."""
+        return min(_MARGIN, self._settings.lease // 4) / SECOND
 
     def pass_on_cancels(self) -> None:
         """Tell running jobs to stop that somebody asked to."""
@@ -118,17 +139,16 @@ class Upkeep:
         save_logs(tx, logs, now=self._engine.clock.now())
 
     def _expire(self, now: int) -> None:
-        expires_at = now + self._retention.other
-        self._engine.write(lambda tx: expire_overdue(tx, now=now, expires_at=expires_at))
+        expires_at = now + self._retention.expired
+        at = to_datetime(now)
+        for one in self._engine.write(lambda tx: expire_overdue(tx, now=now, expires_at=expires_at)):
+            self._subscribers.tell(JobExpired(one.id, one.name, one.queue, one.attempt, at))
 
     def _do_hourly(self, now: int) -> None:
         if now <= self._hourly_at + HOUR:
             return
         self._hourly_at = now
-        self._engine.write(lambda tx: ensure_history(tx, now=now))
         self._rescuer.sweep()
-        for feature in self._features:
-            feature.periodic(self._engine.write, now)
 
 
 class Liveness:

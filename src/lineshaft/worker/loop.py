@@ -1,6 +1,7 @@
 """The store thread: writes all outcomes that are waiting and claims the next jobs, in one transaction.
 
 Batches grow by themselves: what ends while a transaction runs is written by the next one. Nothing waits for a timer.
+Where the database has several writers, a large batch is written beside the claims (docs/decisions/0019).
 """
 
 from __future__ import annotations
@@ -22,9 +23,10 @@ from lineshaft.store.upkeep import orphans
 from lineshaft.transitions import PutBack, Stage, Transition, expire
 from lineshaft.worker.claimer import Claimer
 from lineshaft.worker.dispatch import Dispatcher, split_expired
-from lineshaft.worker.finisher import Finisher
+from lineshaft.worker.finisher import Batch, Finisher, event_of
 from lineshaft.worker.floor import Scout
 from lineshaft.worker.vacuum import Vacuum
+from lineshaft.worker.writer import Writer
 
 _log = logging.getLogger("lineshaft.worker")
 
@@ -56,8 +58,11 @@ class StoreLoop:
         self._is_drained = False
         self._grace_ended = False
         self._failures = 0
+        self._is_in_doubt = False
+        """Whether the store may hold us for the worker of jobs that we know nothing of."""
         self._last_round = engine.clock.monotonic()
         self.vacuum = Vacuum(engine)
+        self._writer = Writer(self._write_batch, self.ring)
         floors = {name: queue.floor for name, queue in claimer.queues.items()}
         self._scout = Scout(engine, floors, lambda queue: self.look([queue]))
         self._thread = threading.Thread(target=self._work, name="lineshaft-store", daemon=True)
@@ -127,6 +132,7 @@ class StoreLoop:
         if self._thread.is_alive() and self._thread is not threading.current_thread():
             self._thread.join()
         with self._stepping:  # a round that the listener does is over by then
+            self._writer.close()
             self.vacuum.close()
         self._scout.close()
 
@@ -158,26 +164,63 @@ class StoreLoop:
     def step(self) -> float:
         """Do one round and return the seconds until the next one is due (0: at once)."""
         now = self._engine.clock.now()
+        self._collect(now)
         self._take(now)
-        if self._failures:
+        if self._is_in_doubt:
             self._reconcile(now)
-        if self._finisher.is_empty and not self._claimer.has_work(now):
+        self._write_beside()
+        if not self._may_write and not self._claimer.has_work(now):
             return self._rest(now)
-        written, claimed = self._exchange(now)
-        self._finisher.settle(written, now)
-        self._claimer.wrote(written)
+        claimed = self._exchange(now)
         self._claimer.took(claimed)
         self._hand_out(claimed, now)
-        self.vacuum.after(len(written))
         self._scout.watch()
         self._tell_empty()
         return 0.0 if self._claimer.has_work(now) else self._claimer.wait(now)
 
-    def _exchange(self, now: int) -> tuple[list[Transition], list[Claimed]]:
+    @property
+    def _may_write(self) -> bool:
+        return self._finisher.taken > 0 and not self._writer.is_busy
+
+    def _collect(self, now: int) -> None:
+        """Settle what the writer has written meanwhile."""
+        written = self._writer.collect()
+        if written is None:
+            return
+        if written.error is not None:
+            self._finisher.give_back(written.batch)
+            raise written.error
+        self._settle(written.batch, written.transitions, now)
+
+    def _write_beside(self) -> None:
+        """Have a large batch written while we claim: the lanes would have nothing to do before its commit."""
+        least = self._engine.beside_from
+        if least is not None and self._finisher.taken >= least and not self._writer.is_busy:
+            self._writer.begin(self._finisher.begin())
+
+    def _write_batch(self, batch: Batch) -> list[Transition]:
+        now = self._engine.clock.now()
+        return self._engine.write(lambda tx: self._finisher.write(tx, batch, now))
+
+    def _exchange(self, now: int) -> list[Claimed]:
         """Write what was taken and claim, in one transaction; with nothing to write, only claim."""
-        if not self._finisher.has_taken:
-            return [], self._claimer.claim_alone(now)
-        return self._engine.write(lambda tx: (self._finisher.write(tx, now), self._claimer.claim(tx, now)))
+        if not self._may_write:
+            return self._claimer.claim_alone(now)
+        batch = self._finisher.begin()
+        try:
+            written, claimed = self._engine.write(
+                lambda tx: (self._finisher.write(tx, batch, now), self._claimer.claim(tx, now))
+            )
+        except BaseException:
+            self._finisher.give_back(batch)
+            raise
+        self._settle(batch, written, now)
+        return claimed
+
+    def _settle(self, batch: Batch, written: list[Transition], now: int) -> None:
+        self._finisher.settle(batch, written, now)
+        self._claimer.wrote(written)
+        self.vacuum.after(len(written))
 
     def _rest(self, now: int) -> float:
         self._tell_empty()
@@ -209,7 +252,17 @@ class StoreLoop:
             self._claimer.queues[one.queue].held -= 1
         self._tell_started(fresh, now)
         self._dispatcher.hand_out(fresh, self._claimer.queues, now)
-        self._write([expire(one.held) for one in expired], now)
+        self._expire(expired, now)
+
+    def _expire(self, claimed: list[Claimed], now: int) -> None:
+        written = self._write([expire(one.held) for one in claimed], now)
+        subscribers = self._dispatcher.subscribers
+        if subscribers.want("expired"):
+            by_held = {one.held: one for one in claimed}
+            for transition in written:
+                event = event_of(by_held[transition.held], transition, now)
+                if event is not None:
+                    subscribers.tell(event)
 
     def _tell_started(self, claimed: list[Claimed], now: int) -> None:
         subscribers = self._dispatcher.subscribers
@@ -226,13 +279,13 @@ class StoreLoop:
         known = {(run.id, run.claimed.held.claim) for run in runs}
         unknown = [one.held for one in held if (one.held.id, one.held.claim) not in known]
         self._write([PutBack(one, Stage.READY, None, gives_attempt_back=True) for one in unknown], now)
+        self._is_in_doubt = False
 
-    def _write(self, transitions: list[Transition], now: int) -> None:
-        def write(tx: Tx) -> None:
-            write_transitions(tx, transitions, worker=self._worker, now=now, keep=lambda _: now + self._retention.other)
+    def _write(self, transitions: list[Transition], now: int) -> list[Transition]:
+        def write(tx: Tx) -> list[Transition]:
+            return write_transitions(tx, transitions, worker=self._worker, now=now, keep=self._retention.until(now))
 
-        if transitions:
-            self._engine.write(write)
+        return self._engine.write(write) if transitions else []
 
     def _tell_empty(self) -> None:
         if self._claimer.is_open:
@@ -251,6 +304,7 @@ class StoreLoop:
 
     def _back_off(self) -> float:
         self._failures += 1
+        self._is_in_doubt = True
         self._claimer.look()
         self._tell_empty()
         longest: float = min(0.05 * 2.0 ** min(self._failures, 8), _LONGEST_BACKOFF)

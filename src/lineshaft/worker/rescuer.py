@@ -6,14 +6,14 @@ import logging
 from collections.abc import Callable
 from typing import NamedTuple
 
-from lineshaft.clock import to_datetime
+from lineshaft.clock import SECOND, to_datetime
 from lineshaft.config import Retention, Settings
 from lineshaft.engines.base import Engine, Tx
 from lineshaft.events import JobRescued, Subscribers
 from lineshaft.outcomes import JobError
 from lineshaft.store.finish import write_transitions
 from lineshaft.store.upkeep import Orphan, Suspect, orphans, remove_worker, suspects, unregistered_holders
-from lineshaft.transitions import Close, Stage, Transition, rescue
+from lineshaft.transitions import Transition, rescue
 
 _log = logging.getLogger("lineshaft.worker")
 
@@ -34,16 +34,20 @@ class Rescuer:
         self._engine, self._worker, self._settings = engine, worker, settings
         self._retention, self._subscribers = retention, subscribers
         self._last_step = 0
+        self._judges_from = 0.0
+        """When the age of a heartbeat tells something again, by the clock that nobody sets."""
 
     def step(self, now: int) -> int:
         """Rescue the jobs of every worker that is dead and return how many there were.
 
-        After a gap of its own (a laptop that slept, a store that was away) it gives the others one round to say that
-        they live, for their heartbeats are as old as its own.
+        After a gap of its own (a laptop that slept, a store that was away, a clock that was set) it gives the others
+        one round to say that they live, for their heartbeats are as old as its own. For a lease's length from then on
+        it takes only those for dead whose lock is free: a worker that cannot say that it lives gives up by then.
         """
-        had_gap = now - self._last_step > self._settings.silence
+        had_gap = abs(now - self._last_step) > self._settings.silence
         self._last_step = now
         if had_gap:
+            self._judges_from = self._engine.clock.monotonic() + self._settings.lease / SECOND
             return 0
         return sum(self._rescue(one) for one in self._dead(now))
 
@@ -53,12 +57,14 @@ class Rescuer:
         return sum(self._rescue(Suspect(holder, True, "an unknown host", 0)) for holder in holders)
 
     def _dead(self, now: int) -> list[Suspect]:
+        trusts_age = self._engine.clock.monotonic() >= self._judges_from
+
         def find(tx: Tx) -> list[Suspect]:
             silent = suspects(
                 tx, worker=self._worker, now=now, silence=self._settings.silence, lease=self._settings.lease
             )
             unlocked = set(self._engine.dead_workers(tx, [one.id for one in silent])) if silent else set()
-            return [one for one in silent if one.id in unlocked or one.is_lease_over]
+            return [one for one in silent if one.id in unlocked or (one.is_lease_over and trusts_age)]
 
         return self._engine.read(find)
 
@@ -78,7 +84,7 @@ class Rescuer:
             now = self._engine.clock.now()
             held = orphans(tx, gone.id)
             transitions = [self._decide(one, gone, now) for one in held]
-            written = write_transitions(tx, transitions, worker=gone.id, now=now, keep=self._keep(now))
+            written = write_transitions(tx, transitions, worker=gone.id, now=now, keep=self._retention.until(now))
             won = {one.held.id for one in written}
             return _Batch(len(held), [one for one in held if one.held.id in won])
 
@@ -93,13 +99,6 @@ class Rescuer:
             is_cancel_requested=one.cancel_requested,
             max_losses=one.max_attempts,
         )
-
-    def _keep(self, now: int) -> Callable[[Transition], int]:
-        def keep(one: Transition) -> int:
-            is_dead = isinstance(one, Close) and one.stage == Stage.DEAD
-            return now + (self._retention.dead if is_dead else self._retention.other)
-
-        return keep
 
     def _tell(self, one: Orphan) -> None:
         if self._subscribers.want("rescued"):

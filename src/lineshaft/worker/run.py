@@ -44,6 +44,8 @@ class Run(CurrentJob):
         self.is_hung = False
         """Whether it ignores being stopped."""
         self.on_start: Callable[[Run], None] | None = None
+        self.on_error: Callable[[Run, BaseException], None] | None = None
+        """Is given what the job's code raised; only tests want it, and an error kept would keep all that it holds."""
         self.stop_cause: Cause | None = None
         self.stop_permit = [True]
         self.stop_sent = False

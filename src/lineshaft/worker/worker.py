@@ -24,10 +24,13 @@ from lineshaft.worker.execute import aexecute, execute, stopped
 from lineshaft.worker.finisher import Finisher
 from lineshaft.worker.lanes.async_ import AsyncLane, LoopThread
 from lineshaft.worker.lanes.base import Lane
+from lineshaft.worker.lanes.places import Places
 from lineshaft.worker.lanes.thread import ThreadLane
+from lineshaft.worker.lease import LeaseGuard
 from lineshaft.worker.lifespan import Lifespans
 from lineshaft.worker.liveness import Liveness, Upkeep
 from lineshaft.worker.loop import StoreLoop
+from lineshaft.worker.pruner import Pruner, PruningThread
 from lineshaft.worker.rescuer import Rescuer
 from lineshaft.worker.run import Run
 from lineshaft.worker.runtime import Runtime
@@ -69,6 +72,7 @@ class Worker:
         self.has_abandoned_jobs = False
         """Whether code of jobs still runs in this process although the worker has ended."""
         self._hung: list[Run] = []
+        self._has_lost_lease = False
 
     def start(self) -> None:
         """Register and start the threads; raises `StoreError` when the store cannot be reached."""
@@ -95,6 +99,8 @@ class Worker:
         self._listening = threading.Thread(target=self._listen, name="lineshaft-listener", daemon=True)
         self.watch.start()
         self.liveness.start()
+        self._lease_guard.start()
+        self.pruning.start()
         self._listening.start()
         self.loop.start()
 
@@ -122,12 +128,13 @@ class Worker:
             settings,
             self._retention,
             rescuer,
-            self.runtime.features,
+            self.runtime.subscribers,
             self._held,
             self._cancel,
             self._lose_lease,
         )
         upkeep.step()
+        self.pruning = PruningThread(Pruner(engine, self._retention, self.runtime.features), clock)
         self.claimer.has_lease = upkeep.has_lease
         stalls = StallWatch(
             self.dispatcher,
@@ -135,6 +142,7 @@ class Worker:
             lambda: self._loop_thread,
             lambda queue: self.loop.look([queue]),
         )
+        self._lease_guard = LeaseGuard(upkeep.seconds_left, upkeep.margin_seconds, upkeep.give_up)
         self.liveness = Liveness(upkeep, settings, clock, has_progress=self._has_progress, look_for_stalls=stalls.step)
 
     @property
@@ -155,7 +163,8 @@ class Worker:
         self._stopped.set()
         seconds = self.runtime.settings.grace / SECOND if grace is None else grace
         self.loop.drain()
-        self._say_draining()
+        if not self._has_lost_lease:  # else every moment counts, and its row is of no interest any more
+            self._say_draining()
         self.dispatcher.withdraw()
         try:
             if not self.loop.wait_out_grace(seconds):
@@ -203,6 +212,8 @@ class Worker:
 
     def _close(self) -> None:
         self.liveness.close()
+        self._lease_guard.close()
+        self.pruning.close()
         self.loop.close()
         self.watch.close()
         for lane in self.dispatcher.lanes:
@@ -248,7 +259,7 @@ class Worker:
         engine = self.runtime.engine
         tasks = sorted(task.name for task in self.runtime.tasks)
         now = engine.clock.now()
-        engine.write(lambda tx: ensure_history(tx, now=now))
+        engine.write(lambda tx: ensure_history(tx, now=now, longest=self._retention.longest))
         return engine.write(
             lambda tx: register_worker(
                 tx,
@@ -261,15 +272,15 @@ class Worker:
             )
         )
 
-    def _make_lane(self, queue: str, kind: LaneName, limit: int) -> Lane:
+    def _make_lane(self, queue: str, kind: LaneName, places: Places) -> Lane:
         deliver = self.finisher.deliver
         if kind == "thread":
-            return ThreadLane(queue, limit, lambda run: execute(run, self.runtime), deliver)
+            return ThreadLane(queue, places, lambda run: execute(run, self.runtime), deliver)
         if kind == "process":
             from lineshaft.worker.lanes.process import ProcessLane
 
-            return ProcessLane(queue, limit, self.runtime, deliver)
-        return AsyncLane(limit, self._event_loop(), lambda run: aexecute(run, self.runtime), deliver)
+            return ProcessLane(queue, places, self.runtime, deliver)
+        return AsyncLane(places, self._event_loop(), lambda run: aexecute(run, self.runtime), deliver)
 
     def _event_loop(self) -> LoopThread:
         """Return the loop of the async jobs, which async lifespans share: pools belong to the loop that made them."""
@@ -333,5 +344,5 @@ class Worker:
         if self._stopped.is_set():
             return
         _log.error("worker %d stops its jobs: %s", self.id, reason)
-        self.is_hung = True
+        self.is_hung = self._has_lost_lease = True
         threading.Thread(target=self.stop, args=(0,), name="lineshaft-lease", daemon=True).start()

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from lineshaft.engines.base import Engine, Tx
 from lineshaft.engines.callers.kinds import (
+    Kind,
     driver_connection_under,
     is_async_connection,
     kind_of,
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from lineshaft.engines.postgres import PostgresEngine
     from lineshaft.engines.sqlite import SqliteEngine
 
-__all__ = ["caller_tx", "is_async_connection", "needs_calling_thread"]
+__all__ = ["caller_tx", "checked_kind", "is_async_connection", "needs_calling_thread"]
 
 Opener = Callable[[Any, Engine, Loop], AbstractContextManager[Tx]]
 
@@ -56,16 +57,22 @@ def caller_tx(connection: Any, engine: Engine, *, loop: AbstractEventLoop | None
         SchemaError: The database is the store's, its schema is missing.
         StoreError: The driver refused a statement; `StoreUnavailableError` where trying again may work.
     """
-    kind = kind_of(connection)
-    if kind is None:
-        raise ConfigError(_unknown(connection))
-    if kind.is_async and loop is None:
-        msg = f"{kind} is asynchronous and enqueue is not: await aenqueue(…, connection=…) instead"
-        raise ConfigError(msg)
+    kind = checked_kind(connection, is_awaited=loop is not None)
     bridge = Loop(loop)
     driver = driver_connection_under(connection, kind, bridge)
     with _opener(driver, engine)(driver, engine, bridge) as tx:
         yield tx
+
+
+def checked_kind(connection: Any, *, is_awaited: bool) -> Kind:
+    """Return what kind of connection or session this is; raises `ConfigError` when it is none that can be used."""
+    kind = kind_of(connection)
+    if kind is None:
+        raise ConfigError(_unknown(connection))
+    if kind.is_async and not is_awaited:
+        msg = f"{kind} is asynchronous and enqueue is not: await aenqueue(…, connection=…) instead"
+        raise ConfigError(msg)
+    return kind
 
 
 def _opener(driver: Any, engine: Engine) -> Opener:

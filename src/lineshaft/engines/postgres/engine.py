@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
+from functools import partial
 from typing import Any, Final, NamedTuple, TypeVar, cast
 from weakref import WeakKeyDictionary
 
@@ -12,12 +13,12 @@ import psycopg
 from psycopg import conninfo
 
 from lineshaft.clock import SystemClock
-from lineshaft.engines.base import AsyncTransaction, Engine, Listener, Params, Role, Statement, Tx, WorkerLock
+from lineshaft.engines.base import AsyncTransaction, Engine, Listener, Role, Tx, WorkerLock
 from lineshaft.engines.fork import forget_after_fork
+from lineshaft.engines.postgres.connection import WaryConnection, seconds_of, with_defaults
 from lineshaft.engines.postgres.listener import PostgresListener
 from lineshaft.engines.postgres.lock import AdvisoryLock
-from lineshaft.engines.postgres.prepared import execute_prepared
-from lineshaft.engines.postgres.transaction import PostgresTx, in_schema, mapped_errors
+from lineshaft.engines.postgres.transaction import ApartTx, PostgresTx, in_schema, mapped_errors
 
 Connection = psycopg.Connection[Any]
 T = TypeVar("T")
@@ -35,6 +36,8 @@ _SESSION: Final = (
     "set plan_cache_mode = force_generic_plan",
     # A plan made while the table was empty would read all of it, row by row, once it has grown.
     "set enable_seqscan = off",
+    # A bitmap has no order: where statistics are old, everything that matches would be read and sorted for one page.
+    "set enable_bitmapscan = off",
     "set jit = off",
     "set idle_in_transaction_session_timeout = '60s'",
     "set default_transaction_isolation = 'read committed'",
@@ -49,7 +52,9 @@ _END: Final = (
     " where pid = %s and backend_start::text = %s and usename = current_user"
 )
 _END_MILLISECONDS: Final = 5_000
-_CONNECT_SECONDS: Final = 10
+_IS_AT_WORK: Final = (
+    "select true from pg_stat_activity where pid = %s and backend_start::text = %s and state not like 'idle%%'"
+)
 
 
 class PostgresEngine(Engine):
@@ -61,11 +66,12 @@ class PostgresEngine(Engine):
 
     dialect = "postgres"
     idle_poll = 1.0
+    beside_from = 250
 
     def __init__(self, url: str, *, schema: str = "lineshaft", listen_url: str | None = None) -> None:
         self.schema = schema
-        self._url = url
-        self._listen_url = listen_url or url
+        self._url = with_defaults(url)
+        self._listen_url = with_defaults(listen_url or url)
         self.address = _printable(url, schema)
         self.clock = SystemClock()
         self._idle: list[Connection] = []
@@ -78,53 +84,28 @@ class PostgresEngine(Engine):
         """Start afresh in a forked child: closing the parent's connections here would end them there."""
         self._inherited, self._idle, self._broken = self._idle, [], []
 
-    @contextmanager
-    def transaction(self) -> Iterator[PostgresTx]:
+    def transaction(self) -> AbstractContextManager[PostgresTx]:
         """Open a write transaction in READ COMMITTED."""
-        with self._connection() as connection:
-            with mapped_errors():
-                connection.execute("begin")
-            try:
-                yield PostgresTx(connection, self.schema)
-                with mapped_errors():
-                    connection.execute("commit")
-            except BaseException:
-                _roll_back(connection)
-                raise
+        return self._begun("begin")
 
-    @contextmanager
-    def reading(self) -> Iterator[PostgresTx]:
+    def reading(self) -> AbstractContextManager[PostgresTx]:
         """Open a transaction that only reads, in one snapshot: a job that finishes meanwhile is seen in one table."""
-        with self._connection() as connection:
-            with mapped_errors():
-                connection.execute("begin isolation level repeatable read read only")
-            try:
-                yield PostgresTx(connection, self.schema)
-                with mapped_errors():
-                    # No rollback: psycopg answers one by dropping all prepared statements of the session.
-                    connection.execute("commit")
-            except BaseException:
-                _roll_back(connection)
-                raise
-
-    def write_alone(self, operation: Callable[[Tx], T]) -> T:
-        """Run an operation of one statement, which commits by itself: no round trips for `begin` and `commit`."""
-        return self._until_no_conflict(self._autocommitting, operation)
+        return self._begun("begin isolation level repeatable read read only")
 
     @contextmanager
-    def _autocommitting(self) -> Iterator[PostgresTx]:
-        with self._connection() as connection:
-            try:
-                yield PostgresTx(connection, self.schema)
-            except BaseException:
-                _roll_back(connection)
-                raise
+    def _begun(self, how: str) -> Iterator[PostgresTx]:
+        with self._sound_connection() as connection:
+            with mapped_errors():
+                connection.execute(how)
+            yield PostgresTx(connection, self.schema)
+            with mapped_errors():
+                # Reads too: psycopg answers a rollback by dropping all prepared statements of the session.
+                connection.execute("commit")
 
-    def execute_alone(self, statement: Statement, params: Params) -> int:
-        """Run one statement that writes, which commits by itself: one round trip."""
-        text = in_schema(statement.postgres.parts[0], self.schema)
-        with self._autocommitting() as tx, mapped_errors():
-            return execute_prepared(tx.connection, text, params)
+    def write_apart(self, operation: Callable[[Tx], T]) -> T:
+        """Run an operation whose statements commit by themselves: no round trips for `begin` and `commit`."""
+        with self._sound_connection() as connection:
+            return operation(ApartTx(connection, self.schema))
 
     @contextmanager
     def migrating(self) -> Iterator[PostgresTx]:
@@ -157,7 +138,7 @@ class PostgresEngine(Engine):
 
     def hold_worker_lock(self, worker: int) -> WorkerLock:
         """Take an advisory lock on a session of its own."""
-        return AdvisoryLock(lambda: self.connect(direct=True), self.lock_class, worker)
+        return AdvisoryLock(lambda: self.connect(direct=True), self.clock, self.lock_class, worker)
 
     def dead_workers(self, tx: Tx, workers: Sequence[int]) -> list[int]:
         """Return the workers whose advisory lock no session holds."""
@@ -179,9 +160,7 @@ class PostgresEngine(Engine):
         return PostgresAsyncTransaction(self._aconnect, self.schema)
 
     async def _aconnect(self) -> psycopg.AsyncConnection[Any]:
-        return await psycopg.AsyncConnection.connect(
-            self._url, autocommit=True, connect_timeout=_CONNECT_SECONDS, application_name="lineshaft"
-        )
+        return await psycopg.AsyncConnection.connect(self._url, autocommit=True, application_name="lineshaft")
 
     def vacuum(self) -> None:
         """Vacuum the live table: its dead rows slow down every claim (docs/decisions/0001)."""
@@ -196,19 +175,29 @@ class PostgresEngine(Engine):
     def connect(self, *, direct: bool = False) -> Connection:
         """Open a connection of our settings; `direct` goes past a pooler where `listen_url` says how."""
         with mapped_errors(), ExitStack() as on_error:
-            connection = psycopg.connect(
-                self._listen_url if direct else self._url,
-                autocommit=True,
-                prepare_threshold=0,
-                connect_timeout=_CONNECT_SECONDS,
-                application_name="lineshaft",
-            )
+            url = self._listen_url if direct else self._url
+            connection = self._dial(url)
             on_error.callback(connection.close)
             for setting in _SESSION:
                 connection.execute(setting, prepare=False)
             self._get_to_know(connection)
+            connection.is_at_work = partial(self._is_at_work, url, self._sessions.get(connection))
             on_error.pop_all()
         return connection
+
+    @staticmethod
+    def _dial(url: str) -> WaryConnection:
+        connection = WaryConnection.connect(url, autocommit=True, prepare_threshold=0, application_name="lineshaft")
+        connection.silence_seconds = seconds_of(url)
+        return connection
+
+    def _is_at_work(self, url: str, session: Session | None) -> bool:
+        """Ask on a connection of its own; behind a pooler, whose sessions are nobody's, an answer is all we can get."""
+        try:
+            with self._dial(url) as other:
+                return other.execute(_IS_AT_WORK, session).fetchone() is not None if session else True
+        except psycopg.Error:
+            return False
 
     def _get_to_know(self, connection: Connection) -> None:
         """Follow the server's clock, and note the session, to be able to end it from another."""
@@ -232,6 +221,16 @@ class PostgresEngine(Engine):
                 self.close()
             else:
                 self._idle.append(connection)
+
+    @contextmanager
+    def _sound_connection(self) -> Iterator[Connection]:
+        """Lend a connection on which nothing stays open, whatever happens."""
+        with self._connection() as connection:
+            try:
+                yield connection
+            except BaseException:
+                _roll_back(connection)
+                raise
 
     def _note_broken(self, connection: Connection) -> None:
         session = self._sessions.pop(connection, None)

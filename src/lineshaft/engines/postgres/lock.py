@@ -4,21 +4,31 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 import psycopg
 
+from lineshaft.clock import SystemClock
 from lineshaft.engines.base import WorkerLock
 from lineshaft.engines.fork import forget_after_fork
 from lineshaft.engines.postgres.transaction import mapped_errors
 from lineshaft.errors import StoreUnavailableError
 
+_INCARNATION: Final = (
+    # As in store/upkeep.postgres.sql: a crash of one session's process frees all locks, and begins statistics anew.
+    "select concat_ws(' ', extract(epoch from pg_postmaster_start_time()),"
+    " (select extract(epoch from stats_reset) from pg_stat_archiver)),"
+    " (extract(epoch from clock_timestamp()) * 1000000)::bigint"
+)
+
 
 class AdvisoryLock(WorkerLock):
     """One worker's lock, taken anew first thing after its session broke."""
 
-    def __init__(self, connect: Callable[[], psycopg.Connection[Any]], lock_class: int, worker: int) -> None:
-        self._connect, self._lock_class, self._worker = connect, lock_class, worker
+    def __init__(
+        self, connect: Callable[[], psycopg.Connection[Any]], clock: SystemClock, lock_class: int, worker: int
+    ) -> None:
+        self._connect, self._clock, self._lock_class, self._worker = connect, clock, lock_class, worker
         self._session: psycopg.Connection[Any] | None = None
         self._inherited: psycopg.Connection[Any] | None = None
         forget_after_fork(self)
@@ -30,7 +40,10 @@ class AdvisoryLock(WorkerLock):
             os.close(self._inherited.fileno())  # psycopg does not touch a session of another process
 
     def renew(self) -> str:
-        """Check the session, take the lock where it is not held, and return which start of the server holds it."""
+        """Check the session, take the lock where it is not held, and return which start of the server holds it.
+
+        The clock follows the server's at the same time: machines drift apart, and a server's clock may be set.
+        """
         try:
             if self._session is None:
                 self._session = self._connect()
@@ -51,9 +64,12 @@ class AdvisoryLock(WorkerLock):
             raise StoreUnavailableError(msg)
 
     def _incarnation(self, session: psycopg.Connection[Any]) -> str:
+        before = self._clock.monotonic()
         with mapped_errors():
-            row = session.execute("select extract(epoch from pg_postmaster_start_time())::text").fetchone()
-        return str(row[0]) if row else ""
+            row = session.execute(_INCARNATION).fetchone()
+        assert row is not None
+        self._clock.follow(row[1], before, self._clock.monotonic())
+        return str(row[0])
 
     def release(self) -> None:
         """End the session, and the lock with it."""

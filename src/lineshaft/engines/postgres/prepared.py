@@ -14,25 +14,30 @@ from weakref import WeakKeyDictionary
 
 import psycopg
 from psycopg import errors, generators
-from psycopg.pq import ExecStatus
+from psycopg.adapt import Transformer
+from psycopg.pq import ExecStatus, Format
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from psycopg.pq.abc import PGresult
 
+    from lineshaft.engines.base import Row
+
 Scalar = str | int | bool | None
 
 _DONE: Final = frozenset({ExecStatus.COMMAND_OK, ExecStatus.TUPLES_OK})
 _PARAMETER: Final = re.compile(r"%%|%\((?P<name>\w+)\)s(?P<json>::jsonb?\b)?")
 _numbers: Final = count()  # a name is used once: whoever let its statement go may have let go of others only
+_loading: Final[WeakKeyDictionary[psycopg.Connection[Any], Any]] = WeakKeyDictionary()
 _prepared: Final[WeakKeyDictionary[psycopg.Connection[Any], dict[bytes, bytes]]] = WeakKeyDictionary()
 
 
-def execute_prepared(connection: psycopg.Connection[Any], text: bytes, params: Mapping[str, Scalar]) -> int:
-    """Run a statement on a connection that nobody else uses, and return how many rows it wrote.
+def execute_prepared(connection: psycopg.Connection[Any], text: bytes, params: Mapping[str, Scalar]) -> list[Row]:
+    """Run a statement on a connection that nobody else uses, and return its rows.
 
-    Each parameter goes as text and has to have its type in the statement, `%(queue)s::text`. Raises psycopg's errors.
+    Each parameter goes as text; its type must show in the statement: `%(queue)s::text`, or by what it is compared with.
+    Raises psycopg's errors.
     """
     numbered, names = number_parameters(text.decode())
     values = [_as_text(params[one]) for one in names]
@@ -44,13 +49,19 @@ def execute_prepared(connection: psycopg.Connection[Any], text: bytes, params: M
         return _execute(connection, numbered, values)
 
 
-def _execute(connection: psycopg.Connection[Any], text: str, values: Sequence[bytes | None]) -> int:
+def _execute(connection: psycopg.Connection[Any], text: str, values: Sequence[bytes | None]) -> list[Row]:
     session = connection.pgconn
-    session.send_query_prepared(_prepare(connection, text), values)
+    session.send_query_prepared(_prepare(connection, text), values, result_format=Format.BINARY)
     result = connection.wait(generators.execute(session))[-1]
     if result.status not in _DONE:
         raise _error(connection, result)
-    return result.command_tuples or 0
+    if not result.ntuples:
+        return []
+    loading = _loading.get(connection)
+    if loading is None:  # a new one would look up the loader of each type again
+        loading = _loading[connection] = Transformer()  # of no connection: it would keep its key alive
+    loading.set_pgresult(result)
+    return loading.load_rows(0, result.ntuples, tuple)
 
 
 def _prepare(connection: psycopg.Connection[Any], text: str) -> bytes:
@@ -62,7 +73,8 @@ def _prepare(connection: psycopg.Connection[Any], text: str) -> bytes:
     name = names.get(encoded)
     if name is None:
         name = b"lineshaft_%d" % next(_numbers)
-        result = connection.pgconn.prepare(name, encoded)
+        connection.pgconn.send_prepare(name, encoded)
+        result = connection.wait(generators.execute(connection.pgconn))[-1]
         if result.status not in _DONE:
             raise _error(connection, result)
         names[encoded] = name

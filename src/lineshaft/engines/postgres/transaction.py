@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any
@@ -11,7 +11,8 @@ import msgspec
 import psycopg
 from psycopg import errors, sql
 
-from lineshaft.engines.base import ConflictError, Dialect, Params, Row, Statement
+from lineshaft.engines.base import ConflictError, Dialect, Params, Row, Statement, until_no_conflict
+from lineshaft.engines.postgres.prepared import execute_prepared
 from lineshaft.errors import SchemaError, StoreError, StoreUnavailableError
 
 _encode = msgspec.json.Encoder().encode
@@ -30,13 +31,34 @@ class PostgresTx:
         """Run a statement; many rows of parameters go as one JSON text or as one array a column."""
         bound = bind(statement, params, rows)
         with mapped_errors():
-            cursor = self.connection.execute(in_schema(statement.postgres.parts[0], self._schema), bound, binary=True)
-            return cursor.fetchall() if cursor.description is not None else []
+            return self._fetch(in_schema(statement.postgres.parts[0], self._schema), bound)
+
+    def _fetch(self, text: bytes, bound: Params) -> list[Row]:
+        cursor = self.connection.execute(text, bound, binary=True)
+        return cursor.fetchall() if cursor.description is not None else []
+
+    def load(self, statement: Statement, rows: Iterable[Row]) -> None:
+        """Insert rows as they come, by COPY."""
+        text = in_schema(statement.postgres.parts[0], self._schema)
+        with mapped_errors(), self.connection.cursor() as cursor, cursor.copy(text) as copy:
+            for row in rows:
+                copy.write_row(row)
 
     def run_script(self, text: str) -> None:
         """Run a migration's statements; PostgreSQL takes the whole text at once."""
         with mapped_errors():
             self.connection.execute(in_schema(text, self._schema), prepare=False)
+
+
+class ApartTx(PostgresTx):
+    """Statements that each commit by themselves: one round trip and the least work of ours (docs/decisions/0009)."""
+
+    def run(self, statement: Statement, params: Params, rows: Sequence[Params] | None = None) -> list[Row]:
+        """Run a statement, again after a serialization failure or a deadlock: what ran before it is committed."""
+        return until_no_conflict(lambda: super(ApartTx, self).run(statement, params, rows))
+
+    def _fetch(self, text: bytes, bound: Params) -> list[Row]:
+        return execute_prepared(self.connection, text, bound)
 
 
 def bind(statement: Statement, params: Params, rows: Sequence[Params] | None) -> dict[str, Any]:

@@ -6,22 +6,25 @@ import random
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final, Literal, TypeVar
 
 from lineshaft.clock import SystemClock
-from lineshaft.engines.base import Engine, Listener, Params, Role, Statement, Tx, WorkerLock
+from lineshaft.engines.base import Engine, Listener, Params, Role, Tx, WorkerLock
 from lineshaft.engines.fork import close_around_fork
+from lineshaft.engines.sqlite.apart import ApartTx
 from lineshaft.engines.sqlite.doorbell import Doorbell, MemoryDoorbell, SocketDoorbell
 from lineshaft.engines.sqlite.locks import LockFolder
+from lineshaft.engines.sqlite.log import KEPT_BYTES, PAGES, LoggedConnection
 from lineshaft.engines.sqlite.network import refuse_network_file_system
 from lineshaft.engines.sqlite.pool import ConnectionPool
 from lineshaft.engines.sqlite.transaction import SqliteTx, is_busy, mapped_errors
 from lineshaft.errors import ConfigError, StoreUnavailableError
 
 Synchronous = Literal["NORMAL", "FULL"]
+T = TypeVar("T")
 
 # SQLite's own busy handler backs off to 100 ms and starves; short random naps do not (docs/decisions/0003).
 _NAP_SECONDS: Final = (0.0002, 0.001)
@@ -29,10 +32,9 @@ _BUSY_DEADLINE_SECONDS: Final = 30.0
 _PRAGMAS: Final = (
     "pragma busy_timeout = 0",
     "pragma cache_size = -16384",
-    "pragma mmap_size = 268435456",
     "pragma temp_store = memory",
-    "pragma wal_autocheckpoint = 16000",
-    "pragma journal_size_limit = 67108864",
+    f"pragma wal_autocheckpoint = {PAGES}",
+    f"pragma journal_size_limit = {KEPT_BYTES}",
 )
 _NONE: Final[Params] = {}
 
@@ -57,7 +59,7 @@ class SqliteEngine(Engine):
     def _start_afresh(self) -> None:
         self._pool = ConnectionPool(self._open)
         self._writing = threading.RLock()
-        self._memory: sqlite3.Connection | None = None
+        self._memory: LoggedConnection | None = None
         self._doorbell: Doorbell = SocketDoorbell(self.path) if self.path else MemoryDoorbell()
         self._locks = LockFolder(self.path)
 
@@ -88,18 +90,24 @@ class SqliteEngine(Engine):
             except BaseException:
                 _roll_back(connection)
                 raise
-        for role in tx.to_ring:
-            self._doorbell.ring(role)
+            connection.note_commit()
+        for role, queue in tx.to_ring:
+            self._doorbell.ring(role, queue)
 
-    def execute_alone(self, statement: Statement, params: Params) -> int:
-        """Run one statement that writes, waiting up to 30 s for other writers."""
-        sql = statement.sqlite
-        with self._writing, self._connection() as connection, mapped_errors():
-            written = self._patiently(connection, sql.parts[0], params).rowcount
-        if written:
-            for role in sql.rings:
-                self._doorbell.ring(role)
-        return written
+    def write_apart(self, operation: Callable[[Tx], T]) -> T:
+        """Run an operation whose statements may commit by themselves, waiting up to 30 s for other writers."""
+        with self._writing, self._connection() as connection:
+            tx = ApartTx(connection, self._patiently)
+            try:
+                found = operation(tx)
+                tx.commit()
+            except BaseException:
+                _roll_back(connection)
+                raise
+            connection.note_commit()
+        for role, queue in tx.to_ring:
+            self._doorbell.ring(role, queue)
+        return found
 
     @contextmanager
     def reading(self) -> Iterator[SqliteTx]:
@@ -152,27 +160,29 @@ class SqliteEngine(Engine):
             self._memory.close()
             self._memory = None
 
-    def _connection(self) -> AbstractContextManager[sqlite3.Connection]:
+    def _connection(self) -> AbstractContextManager[LoggedConnection]:
         return self._pool.connection() if self.path else self._alone_in_memory()
 
     @contextmanager
-    def _alone_in_memory(self) -> Iterator[sqlite3.Connection]:
+    def _alone_in_memory(self) -> Iterator[LoggedConnection]:
         with self._writing:
             yield self._memory_connection()
 
-    def _memory_connection(self) -> sqlite3.Connection:
+    def _memory_connection(self) -> LoggedConnection:
         if self.out_of_reach is not None:
             raise ConfigError(self.out_of_reach)
         if self._memory is None:
             self._memory = self._open()
         return self._memory
 
-    def _open(self) -> sqlite3.Connection:
+    def _open(self) -> LoggedConnection:
         if self.path:
             refuse_network_file_system(self.path)
         name = str(self.path) if self.path else ":memory:"
         with mapped_errors(), ExitStack() as on_error:
-            connection = sqlite3.connect(name, isolation_level=None, check_same_thread=False, timeout=0)
+            connection = sqlite3.connect(
+                name, isolation_level=None, check_same_thread=False, timeout=0, factory=LoggedConnection
+            )
             on_error.callback(connection.close)
             # Whoever creates the file at this moment, or recovers its log, locks out even a pragma.
             for pragma in (*_PRAGMAS, f"pragma synchronous = {self._synchronous}", "pragma journal_mode = wal"):

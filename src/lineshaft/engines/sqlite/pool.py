@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import sqlite3
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final
+
+from lineshaft.engines.sqlite.log import LoggedConnection
 
 # How long a fork waits for other threads' transactions; the forking thread's own it cannot wait for.
 _FORK_PATIENCE_SECONDS: Final = 5.0
@@ -20,16 +21,16 @@ class ConnectionPool:
     finds no connection open (sqlite.org/howtocorrupt.html, section 2.6).
     """
 
-    def __init__(self, open_connection: Callable[[], sqlite3.Connection]) -> None:
+    def __init__(self, open_connection: Callable[[], LoggedConnection]) -> None:
         self._open = open_connection
-        self._idle: list[sqlite3.Connection] = []
-        self._lent: set[sqlite3.Connection] = set()
+        self._idle: list[LoggedConnection] = []
+        self._lent: set[LoggedConnection] = set()
         self._borrowers: dict[int, int] = {}
         self._gate = threading.Condition()
         self._is_forking = False
 
     @contextmanager
-    def connection(self) -> Iterator[sqlite3.Connection]:
+    def connection(self) -> Iterator[LoggedConnection]:
         """Lend a connection for the block."""
         borrower = threading.get_ident()
         connection = self._admit(borrower)
@@ -59,7 +60,7 @@ class ConnectionPool:
         self._gate.notify_all()
         self._gate.release()
 
-    def _admit(self, borrower: int) -> sqlite3.Connection | None:
+    def _admit(self, borrower: int) -> LoggedConnection | None:
         with self._gate:
             # Who holds a connection already has to be let in: the fork waits for it to end.
             while self._is_forking and borrower not in self._borrowers:
@@ -67,7 +68,7 @@ class ConnectionPool:
             self._borrowers[borrower] = self._borrowers.get(borrower, 0) + 1
             return self._idle.pop() if self._idle else None
 
-    def _give_back(self, borrower: int, connection: sqlite3.Connection | None) -> None:
+    def _give_back(self, borrower: int, connection: LoggedConnection | None) -> None:
         with self._gate:
             if connection is not None:
                 self._lent.discard(connection)

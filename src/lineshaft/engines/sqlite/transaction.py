@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 import msgspec
 
-from lineshaft.engines.base import ConflictError, Dialect, Params, Role, Row, Statement
+from lineshaft.engines.base import ConflictError, Dialect, Params, Role, Row, Sql, Statement
 from lineshaft.errors import SchemaError, StoreError, StoreUnavailableError
 
 _encode = msgspec.json.Encoder().encode
@@ -22,7 +22,8 @@ class SqliteTx:
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self.connection = connection
-        self.to_ring: set[Role] = set()
+        self.to_ring: set[tuple[Role, str]] = set()
+        """Each role to wake with the queue that has jobs, or with none: there may be anything."""
 
     def run(self, statement: Statement, params: Params, rows: Sequence[Params] | None = None) -> list[Row]:
         """Run a statement's parts in order; a part sees the first value of the one before as `:previous`."""
@@ -38,10 +39,20 @@ class SqliteTx:
                     found = cursor.fetchall()
                     bound["previous"] = found[0][0] if found else None
         if not found or found[0][0] not in (0, "[]"):  # what changed nothing wakes nobody
-            self.to_ring.update(sql.rings)
+            self.note_rings(sql, params)
         if not sql.is_json:
             return found
         return [tuple(row) for row in _decode(found[0][0] or "[]")]
+
+    def note_rings(self, sql: Sql, params: Params) -> None:
+        """Note who has to hear of a statement that changed something."""
+        for role in sql.rings:
+            self.to_ring.add((role, params.get("queue", "")))
+
+    def load(self, statement: Statement, rows: Iterable[Row]) -> None:
+        """Insert rows as they come, by one prepared statement."""
+        with mapped_errors():
+            self.connection.executemany(statement.sqlite.parts[0], rows)
 
     def run_script(self, text: str) -> None:
         """Run a migration's statements one by one, so that they stay inside the transaction."""

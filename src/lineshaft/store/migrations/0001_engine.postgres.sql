@@ -72,8 +72,11 @@ create index history_id on lineshaft.history (id);
 create index history_unsuccessful on lineshaft.history (id) where stage > 10;
 create table lineshaft.history_rest partition of lineshaft.history default;
 
--- Makes the partitions of the coming days; a day whose rows already lie in the default partition stays there.
-create function lineshaft.ensure_history(from_instant bigint, days integer) returns void language plpgsql as $$
+-- Makes the partitions of the coming days. Rows of such a day that were stored before it had one are moved over.
+-- Attaching waits for no finish and no read but those of the default partition; who reads that for long makes it
+-- give up, and the next call tries again.
+create function lineshaft.ensure_history(from_instant bigint, days integer) returns void language plpgsql
+    set lock_timeout = '100ms' as $$
 declare
     day_length constant bigint := 86400000000;
     first_day bigint := from_instant / day_length;
@@ -82,14 +85,27 @@ begin
     for day in first_day .. first_day + days loop
         partition_name := 'history_' || to_char(to_timestamp(day * 86400) at time zone 'UTC', 'YYYYMMDD');
         continue when to_regclass(format('lineshaft.%I', partition_name)) is not null;
-        begin
-            execute format(
-                'create table lineshaft.%I partition of lineshaft.history for values from (%s) to (%s)',
-                partition_name, day * day_length, (day + 1) * day_length);
-        exception when check_violation then
-            raise notice 'the rows of % stay in the default partition', partition_name;
-        end;
+        perform lineshaft.make_history_day(partition_name, day * day_length, (day + 1) * day_length);
     end loop;
+exception when lock_not_available or duplicate_table or deadlock_detected then
+    raise notice 'the coming days of the history are made later: %', sqlerrm;
+end $$;
+
+create function lineshaft.make_history_day(partition_name text, first_instant bigint, end_instant bigint)
+    returns void language plpgsql as $$
+declare
+    move constant text := format(
+        'with moved as (delete from lineshaft.history_rest where expires_at >= %s and expires_at < %s returning *)'
+        ' insert into lineshaft.%I select * from moved', first_instant, end_instant, partition_name);
+begin
+    lock table only lineshaft.history in share update exclusive mode;
+    execute format('create table lineshaft.%I (like lineshaft.history including defaults including constraints)',
+                   partition_name);
+    execute move;
+    lock table lineshaft.history_rest in access exclusive mode;
+    execute move;   -- what came while the first move went on
+    execute format('alter table lineshaft.history attach partition lineshaft.%I for values from (%s) to (%s)',
+                   partition_name, first_instant, end_instant);
 end $$;
 
 create table lineshaft.queue (

@@ -12,6 +12,7 @@ from typing import Any, Final
 from lineshaft.outcomes import Cause, Outcome
 from lineshaft.worker.execute import stopped
 from lineshaft.worker.lanes.base import Deliver, QueueingLane
+from lineshaft.worker.lanes.places import Places
 from lineshaft.worker.run import Run
 from lineshaft.worker.stacks import task_stack, thread_stack
 
@@ -68,10 +69,11 @@ class LoopThread:
 class AsyncLane(QueueingLane):
     """Runs coroutine functions of one queue as tasks of the loop."""
 
-    def __init__(self, limit: int, loop: LoopThread, execute: AExecute, deliver: Deliver) -> None:
+    def __init__(self, places: Places, loop: LoopThread, execute: AExecute, deliver: Deliver) -> None:
         super().__init__()
-        self._limit, self._loop = limit, loop
-        self._execute, self._deliver = execute, deliver
+        self._places = places
+        places.join()
+        self._loop, self._execute, self._deliver = loop, execute, deliver
         self._running: dict[Run, asyncio.Task[Outcome]] = {}
         self._replaced: set[Run] = set()
         loop.lanes.append(self)
@@ -79,6 +81,13 @@ class AsyncLane(QueueingLane):
     def submit(self, runs: Sequence[Run]) -> None:
         """Take jobs and have the loop start them; one call into the loop for all of them."""
         self._ready.extend(runs)
+        if self._places.are_shared:
+            self._places.want(self)
+        else:
+            self.wake()
+
+    def wake(self) -> None:
+        """Have the loop start what it can."""
         self._loop.loop.call_soon_threadsafe(self._fill)
 
     def stop(self, run: Run, cause: Cause) -> None:
@@ -104,24 +113,38 @@ class AsyncLane(QueueingLane):
         """Leave the loop to its owner."""
 
     def _fill(self) -> None:
-        while len(self._running) - len(self._replaced) < self._limit:
-            try:
-                run = self._ready.popleft()
-            except IndexError:
+        while self._ready:
+            if not self._places.take(self):
                 return
-            run.start()
-            task = self._loop.loop.create_task(self._execute(run), context=contextvars.Context())
-            self._running[run] = task
-            task.add_done_callback(partial(self._ended, run))
+            self._start_next()
+        self._places.decline(self)
+
+    def _start_next(self) -> None:
+        """Start a job in a place that the lane holds, or give the place back."""
+        try:
+            run = self._ready.popleft()
+        except IndexError:
+            self._places.give()
+            return
+        if self._places.are_wanted and self._places.are_wanted_before(run):
+            self._ready.appendleft(run)
+            self._places.want(self)  # before the other lane gets it, which compares its own next job with this one
+            self._places.give()
+            return
+        run.start()
+        task = self._loop.loop.create_task(self._execute(run), context=contextvars.Context())
+        self._running[run] = task
+        task.add_done_callback(partial(self._ended, run))
 
     def _ended(self, run: Run, task: asyncio.Task[Outcome]) -> None:
-        self._running.pop(run, None)
-        self._replaced.discard(run)
+        del self._running[run]
         # A task that is cancelled before its first step never enters `execute`, which would have caught it.
         outcome = stopped(run, asyncio.CancelledError()) if task.cancelled() else task.result()
         self._deliver(run, outcome)
-        if self._ready:
-            self._fill()
+        if run in self._replaced:
+            self._replaced.remove(run)
+        else:
+            self._start_next()
 
     def _cancel(self, run: Run, cause: Cause) -> None:
         task = self._running.get(run)
@@ -130,6 +153,7 @@ class AsyncLane(QueueingLane):
             task.cancel()
 
     def _give_slot_away(self, run: Run) -> None:
-        if run in self._running:
+        if run in self._running and run not in self._replaced:
             self._replaced.add(run)
+            self._places.give()
             self._fill()

@@ -14,7 +14,7 @@ Deliver = Callable[[Run, Outcome], None]
 
 
 class Lane(ABC):
-    """Runs jobs of one queue, at most `limit` at once; what it cannot start yet waits in it, in order."""
+    """Runs jobs of one queue, each in one of the queue's places; what it cannot start yet waits in it, in order."""
 
     @abstractmethod
     def submit(self, runs: Sequence[Run]) -> None:
@@ -51,6 +51,13 @@ class QueueingLane(Lane):
     def __init__(self) -> None:
         self._ready: deque[Run] = deque()
 
+    def foremost(self) -> Run | None:
+        """Return the job that waits in front."""
+        try:
+            return self._ready[0]
+        except IndexError:
+            return None
+
     def withdraw(self) -> list[Run]:
         """Take back what has not started; the slots take from the row at the same time."""
         taken: list[Run] = []
@@ -62,4 +69,4 @@ class QueueingLane(Lane):
 
     def next_run(self) -> Run | None:
         """Return the job that is started next."""
-        return next(iter(self._ready.copy()), None)
+        return self.foremost()

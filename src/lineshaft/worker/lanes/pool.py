@@ -16,6 +16,7 @@ from lineshaft.outcomes import Cause, Outcome
 from lineshaft.worker.lanes.base import Deliver
 from lineshaft.worker.lanes.child_process import Child, Phase, keep_note
 from lineshaft.worker.lanes.losses import died, not_started
+from lineshaft.worker.lanes.places import Guest, Places
 from lineshaft.worker.lanes.waiting import Waiting
 from lineshaft.worker.lanes.wire import Broken, Ended, Note, Ready, ShowStack, Stack, Stop, outcome_of
 from lineshaft.worker.run import Run
@@ -34,18 +35,19 @@ _PRESENT: Final = (Phase.STARTING, Phase.IDLE, Phase.BUSY)
 
 
 class Pool:
-    """At most `limit` children that start or run jobs; of the isolated jobs, one runs at a time."""
+    """At most as many children as places that start or run jobs; of the isolated jobs, one runs at a time."""
 
     def __init__(
         self,
         queue: str,
-        limit: int,
+        places: Places,
+        guest: Guest,
         runtime: Runtime,
         deliver: Deliver,
         waiting: Waiting,
         selector: selectors.BaseSelector,
     ) -> None:
-        self._queue, self._limit = queue, limit
+        self._queue, self._places, self._guest = queue, places, guest
         self._app_path, self._settings, self._clock = runtime.app_path, runtime.settings, runtime.engine.clock
         self._deliver, self._waiting, self._selector = deliver, waiting, selector
         self._children: list[Child] = []
@@ -62,15 +64,25 @@ class Pool:
     # --- giving jobs to children --------------------------------------------------------------------------------------
 
     def fill(self) -> None:
-        """Give waiting jobs to idle children, and start children for the rest, up to the limit."""
+        """Give waiting jobs to idle children, and start children for the rest, no more than there are places."""
         if self._app_path is None:
             self._reject_all("no child process can find the app; define it at the top level of a module")
             return
         for child in self._children:
-            if child.phase is Phase.IDLE and (run := self._take()):
+            if child.phase is Phase.IDLE and (run := self._next()):
                 self._begin(child, run)
+        self._places.decline(self._guest)
         if not self._is_closing and self._clock.monotonic() >= self._start_at:
             self._start_children(self._app_path)
+
+    def _next(self) -> Run | None:
+        """Return a job that has a place to run in."""
+        if not self._waiting.count(with_isolated=not self._runs_isolated()) or not self._places.take(self._guest):
+            return None
+        run = self._take()
+        if run is None:  # withdrawn at this moment
+            self._places.give()
+        return run
 
     def _take(self) -> Run | None:
         return self._waiting.take(with_isolated=not self._runs_isolated())
@@ -89,7 +101,7 @@ class Pool:
         wanted = self._waiting.count(with_isolated=not self._runs_isolated())
         if self._failures:
             wanted = min(wanted, 1)
-        for _ in range(min(wanted - starting, self._limit - len(present))):
+        for _ in range(min(wanted - starting, self._places.limit - len(present))):
             self._start_child(app_path)
 
     def _start_child(self, app_path: str) -> None:
@@ -159,7 +171,7 @@ class Pool:
 
     def _on_ended(self, child: Child, run: Run, outcome: Outcome) -> None:
         run.stop_permit.clear()
-        child.run = None
+        self._free(child)
         if child.phase is Phase.BUSY:
             child.phase, child.alarm_at = Phase.IDLE, None
             self._retire_if_due(child, was_stopped=run.stop_cause is not None)
@@ -188,8 +200,9 @@ class Pool:
     def replace(self, run: Run) -> None:
         """Kill the child of a job, and count it no longer."""
         child = self._child_of(run)
-        if child is not None:
+        if child is not None and not child.is_replaced:
             child.is_replaced = True
+            self._places.give()
             self._kill(child)
             self.fill()
 
@@ -288,8 +301,14 @@ class Pool:
 
     def _on_death(self, child: Child, run: Run) -> None:
         run.stop_permit.clear()
-        child.run = None
+        self._free(child)
         self._deliver(run, died(run, child.how_it_ended()))
+
+    def _free(self, child: Child) -> None:
+        """Take a child's job from it, with the job's place if that was not given to others before."""
+        child.run = None
+        if not child.is_replaced:
+            self._places.give()
 
     def _note_failure(self, failures_before: int, message: str, trace: str) -> None:
         """Note that a child could not start; of those started together the first counts for all."""

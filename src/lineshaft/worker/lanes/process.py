@@ -22,6 +22,7 @@ from typing import Final
 from lineshaft.clock import SECOND
 from lineshaft.outcomes import Cause
 from lineshaft.worker.lanes.base import Deliver, Lane
+from lineshaft.worker.lanes.places import Places
 from lineshaft.worker.lanes.pool import Pool
 from lineshaft.worker.lanes.waiting import Waiting
 from lineshaft.worker.run import Run
@@ -40,8 +41,9 @@ class ProcessLane(Lane):
     children: the kernel kills them when the thread that started them ends.
     """
 
-    def __init__(self, queue: str, limit: int, runtime: Runtime, deliver: Deliver) -> None:
+    def __init__(self, queue: str, places: Places, runtime: Runtime, deliver: Deliver) -> None:
         self._queue, self._settings = queue, runtime.settings
+        places.join()
         self._waiting = Waiting()
         self._calls: deque[Callable[[], None]] = deque()
         self._selector = selectors.DefaultSelector()
@@ -49,14 +51,22 @@ class ProcessLane(Lane):
         self._bell.setblocking(False)
         self._ears.setblocking(False)
         self._selector.register(self._ears, selectors.EVENT_READ, self._hear)
-        self._pool = Pool(queue, limit, runtime, deliver, self._waiting, self._selector)
+        self._pool = Pool(queue, places, self, runtime, deliver, self._waiting, self._selector)
         self._thread = threading.Thread(target=self._work, name=f"lineshaft-{queue}-processes", daemon=True)
         self._thread.start()
 
     def submit(self, runs: Sequence[Run]) -> None:
         """Take jobs and have the lane's thread start them."""
         self._waiting.add(runs)
+        self.wake()
+
+    def wake(self) -> None:
+        """Have the lane's thread start what it can."""
         self._call(self._pool.fill)
+
+    def foremost(self) -> Run | None:
+        """Return the job that waits in front."""
+        return self._waiting.first()
 
     def stop(self, run: Run, cause: Cause) -> None:
         """Have `Cancelled` raised in the job, and its process killed if that does not end it soon."""

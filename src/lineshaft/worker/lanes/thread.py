@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from lineshaft.outcomes import Cancelled, Cause, Outcome
 from lineshaft.worker.execute import rolled_back
 from lineshaft.worker.lanes.base import Deliver, QueueingLane
+from lineshaft.worker.lanes.places import Places
 from lineshaft.worker.lanes.unraisable import note_lost_stops
 from lineshaft.worker.run import Run
 from lineshaft.worker.stacks import thread_stack
@@ -23,9 +24,11 @@ _numbers = itertools.count(1)
 class ThreadLane(QueueingLane):
     """Threads that take from one shared row of jobs: a slow job delays none of those behind it."""
 
-    def __init__(self, queue: str, limit: int, execute: Execute, deliver: Deliver) -> None:
+    def __init__(self, queue: str, places: Places, execute: Execute, deliver: Deliver) -> None:
         super().__init__()
-        self._queue, self._limit = queue, limit
+        self._places = places
+        places.join()
+        self._queue = queue
         self._execute, self._deliver = execute, deliver
         self._lock = threading.Lock()
         self._sleepers: list[_Slot] = []
@@ -36,7 +39,20 @@ class ThreadLane(QueueingLane):
     def submit(self, runs: Sequence[Run]) -> None:
         """Take jobs and wake one thread; it wakes the next, so that a burst of tiny jobs wakes few."""
         self._ready.extend(runs)
-        self._wake_one()
+        if self._places.are_shared:
+            self._places.want(self)
+        else:
+            self.wake()
+
+    def wake(self) -> None:
+        """Wake a thread that sleeps, or start one while there are fewer than places."""
+        with self._lock:
+            if self._sleepers:
+                self._sleepers.pop().bell.release()
+            elif len(self._slots) < self._places.limit and not self._closed:
+                slot = _Slot(self, f"lineshaft-{self._queue}-{next(_numbers)}")
+                self._slots[id(slot)] = slot
+                slot.thread.start()
 
     def stop(self, run: Run, cause: Cause) -> None:
         """Raise `Cancelled` in the thread of a job, at the next line of Python that it runs."""
@@ -52,14 +68,16 @@ class ThreadLane(QueueingLane):
         run.stop_sent = True
 
     def replace(self, run: Run) -> None:
-        """Let another thread be started beside the one that hangs; it ends with its job."""
+        """Give the place of a thread that hangs to others; it ends with its job."""
         with self._lock:
-            for number, slot in self._slots.items():
-                if slot.run is run:
-                    slot.is_replaced = True
-                    del self._slots[number]
-                    break
-        self._wake_one()
+            slot = next((one for one in self._slots.values() if one.run is run), None)
+            if slot is not None:
+                slot.is_replaced = True
+                del self._slots[id(slot)]
+        if slot is not None and slot.leave():
+            self._places.give()
+        if self._ready:
+            self.wake()
 
     def stack_of(self, run: Run) -> str:
         """Return the stack of the job's thread."""
@@ -76,33 +94,50 @@ class ThreadLane(QueueingLane):
                 slot.bell.release()
             self._sleepers.clear()
 
-    def _wake_one(self) -> None:
-        with self._lock:
-            if self._sleepers:
-                self._sleepers.pop().bell.release()
-            elif len(self._slots) < self._limit and self._ready and not self._closed:
-                slot = _Slot(self, f"lineshaft-{self._queue}-{next(_numbers)}")
-                self._slots[id(slot)] = slot
-                slot.thread.start()
-
     def work(self, slot: _Slot) -> None:
         """Run jobs until the lane closes."""
         while not slot.is_replaced:
-            try:
-                run = self._ready.popleft()
-            except IndexError:
-                if not self._sleep(slot):
-                    return
-                continue
-            if self._ready and (self._sleepers or len(self._slots) < self._limit):
-                self._wake_one()
-            self._run(slot, run)
+            run = self._next(slot)
+            if run is not None:
+                if self._ready and (self._sleepers or len(self._slots) < self._places.limit):
+                    self._wake_another()
+                self._run(slot, run)
+            elif not self._sleep(slot):
+                return
+        if slot.leave():
+            self._places.give()
+
+    def _next(self, slot: _Slot) -> Run | None:
+        """Return a job that has a place to run in, which the thread keeps while there are jobs for it."""
+        if not slot.place:
+            if not self._places.take(self):
+                return None
+            slot.place.append(True)
+        try:
+            run = self._ready.popleft()
+        except IndexError:
+            if slot.leave():
+                self._places.give()
+            return None
+        if self._places.are_wanted and self._places.are_wanted_before(run):
+            self._ready.appendleft(run)
+            self._places.want(self)  # before the other lane gets it, which compares its own next job with this one
+            if slot.leave():
+                self._places.give()
+            return None
+        return run
+
+    def _wake_another(self) -> None:
+        if self._places.are_free:
+            self.wake()
+        else:
+            self._places.want(self)
 
     def _sleep(self, slot: _Slot) -> bool:
         with self._lock:
             if self._closed:
                 return False
-            if self._ready:
+            if self._ready and not self._places.keeps_waiting(self):
                 return True
             self._sleepers.append(slot)
         slot.bell.acquire()
@@ -138,8 +173,18 @@ class _Slot:
     def __init__(self, lane: ThreadLane, name: str) -> None:
         self.run: Run | None = None
         self.is_replaced = False
+        self.place: list[bool] = []
+        """Holds one entry while the thread has a place; whoever takes it out gives the place to others."""
         self.bell = threading.Semaphore(0)
         self.thread = threading.Thread(target=lane.work, args=(self,), name=name, daemon=True)
+
+    def leave(self) -> bool:
+        """Take the thread's place out; False when it has none. Popping from a list is atomic."""
+        try:
+            self.place.pop()
+        except IndexError:
+            return False
+        return True
 
 
 def _swallow_late_stop(run: Run) -> None:

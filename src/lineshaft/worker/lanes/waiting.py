@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable
+from contextlib import suppress
 
 from lineshaft.worker.run import Run
 
@@ -19,6 +20,13 @@ class Waiting:
         """Take jobs."""
         for run in runs:
             (self._isolated if run.claimed.is_isolated else self._shared).append(run)
+
+    def first(self) -> Run | None:
+        """Return the one in front."""
+        for row in (self._isolated, self._shared):
+            with suppress(IndexError):  # another thread may withdraw at this moment
+                return row[0]
+        return None
 
     def count(self, *, with_isolated: bool) -> int:
         """Return how many could run at once if there were room: of the isolated ones, one."""

@@ -1,0 +1,107 @@
+"""How jobs come in: checked ones are stored on our connection, on the running job's, or on the caller's."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import msgspec
+
+from lineshaft.app.crossing import in_store_thread
+from lineshaft.app.enqueuer import Enqueuer, common_connection
+from lineshaft.current import joined
+from lineshaft.engines.callers import caller_tx, checked_kind, is_async_connection, needs_calling_thread
+from lineshaft.feature import Incoming
+from lineshaft.job import Job, JobDoor, JobRow
+from lineshaft.options import Options
+from lineshaft.payload import dump_plain
+from lineshaft.task import NewJob, Task
+
+if TYPE_CHECKING:
+    from lineshaft.app.store import Store
+    from lineshaft.app.testing import Testing
+
+R = TypeVar("R")
+
+KnownTasks = Mapping[str, Task[Any, Any, Any]]
+
+
+class Intake:
+    """Takes an app's jobs in; `tasks` are those that it knows, by name."""
+
+    def __init__(self, store: Store, enqueuer: Enqueuer, tasks: KnownTasks, payload_limit: int) -> None:
+        self._store, self._enqueuer, self._tasks = store, enqueuer, tasks
+        self._payload_limit = payload_limit
+        self._visitors: dict[str, Task[Any, Any, Any]] = {}
+        self.door: JobDoor
+        """What the calls of stored jobs go through."""
+        self.testing: Testing | None = None
+        """The innermost block of `app.testing()` around the code that runs."""
+
+    def enqueue_many(self, new_jobs: Sequence[NewJob[R]], connection: Any) -> list[Job[R]]:
+        """Store jobs, all or none; `connection` may be the caller's."""
+        connection = connection if connection is not None else common_connection(new_jobs)
+        jobs = self.store(new_jobs, connection)
+        if self.testing is not None:
+            self.testing.took_in(jobs, connection)
+        return jobs
+
+    async def aenqueue_many(self, new_jobs: Sequence[NewJob[R]], connection: Any) -> list[Job[R]]:
+        """As `enqueue_many`; `connection` may be an asynchronous one too."""
+        connection = connection if connection is not None else common_connection(new_jobs)
+        if connection is not None and needs_calling_thread(connection):
+            jobs = self.store(new_jobs, connection)
+        else:
+            loop = asyncio.get_running_loop() if connection is not None and is_async_connection(connection) else None
+            jobs = await in_store_thread(self.store, new_jobs, connection, loop)
+        if self.testing is not None:
+            await self.testing.atook_in(jobs, connection)
+        return jobs
+
+    def store(
+        self, new_jobs: Sequence[NewJob[R]], connection: Any = None, loop: asyncio.AbstractEventLoop | None = None
+    ) -> list[Job[R]]:
+        """Store jobs and return them."""
+        self._remember(new_jobs)
+        clock = self._store.engine.clock
+        jobs = self._enqueuer.prepare(new_jobs, clock)
+        if not jobs:
+            return []
+        if connection is not None and self.testing is not None:
+            checked_kind(connection, is_awaited=loop is not None)
+            connection = None  # a test's jobs are kept from every database of the caller
+        if connection is None:
+            return self._jobs(jobs, self._insert(jobs, clock.now()))
+        with caller_tx(connection, self._store.engine, loop=loop) as tx:
+            return self._jobs(jobs, self._enqueuer.insert(tx, jobs, clock.now()))
+
+    def by_name(self, name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> NewJob[Any]:
+        """Return a checked job of a task that may be unknown here."""
+        task = self._tasks.get(name)
+        if task is not None:
+            return task.new(*args, **kwargs)
+        text = dump_plain(name, args, kwargs, limit=self._payload_limit)
+        return NewJob(name, text, Options(), {})
+
+    def load_result(self, name: str, text: str) -> Any:
+        """Rebuild a result by the annotation of its task, where that is known."""
+        task = self._tasks.get(name) or self._visitors.get(name)
+        if task is not None:
+            return task.signature.load_result(text)
+        return msgspec.json.decode(text)
+
+    def _insert(self, jobs: list[Incoming], now: int) -> list[JobRow]:
+        tx = joined.get()
+        if tx is not None:
+            return self._enqueuer.insert(tx, jobs, now)
+        return self._store.send(lambda engine, again: self._enqueuer.store(engine, jobs, now, is_resend=again))
+
+    def _jobs(self, jobs: Sequence[Incoming], rows: Sequence[JobRow]) -> list[Job[Any]]:
+        self._enqueuer.tell(jobs)
+        return [Job(self.door, row, existing=one.existing_id is not None) for one, row in zip(jobs, rows, strict=True)]
+
+    def _remember(self, new_jobs: Sequence[NewJob[Any]]) -> None:
+        for one in new_jobs:
+            if one.task is not None and one.name not in self._tasks:
+                self._visitors[one.name] = one.task

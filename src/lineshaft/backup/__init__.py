@@ -1,0 +1,11 @@
+"""Copies of a store in one file, made and put back while workers run: `lineshaft backup` and `lineshaft restore`.
+
+The file is a SQLite store with a manifest, whichever engine it comes from, and goes back into either.
+"""
+
+from lineshaft.backup.manifest import Manifest, read_manifest
+from lineshaft.backup.restore import Restored, restore
+from lineshaft.backup.watcher import Watcher
+from lineshaft.backup.write import back_up
+
+__all__ = ["Manifest", "Restored", "Watcher", "back_up", "read_manifest", "restore"]

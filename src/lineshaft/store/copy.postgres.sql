@@ -1,0 +1,51 @@
+-- Whole tables, page by page: what a page begins behind comes first in its rows, the columns follow as they are loaded.
+-- name: take_unfinished
+select id::text, id::text, queue, name, rank, run_at, stage, created_at, started_at, worker, claim, attempt,
+       attempts_before, max_attempts, losses, is_isolated::integer, cancel_requested::integer, deadline,
+       unknown_since, tenant, tags, meta, options, context, args, progress, errors
+  from lineshaft.job
+ where id > coalesce(%(after)s::uuid, '00000000-0000-0000-0000-000000000000'::uuid)
+ order by job.id limit %(limit)s;
+
+-- name: load_unfinished
+copy lineshaft.job (id, queue, name, rank, run_at, stage, created_at, started_at, worker, claim, attempt,
+       attempts_before, max_attempts, losses, is_isolated, cancel_requested, deadline, unknown_since, tenant, tags,
+       meta, options, context, args, progress, errors)
+from stdin;
+
+-- name: take_finished
+select id::text, id::text, queue, name, rank, run_at, stage, created_at, started_at, worker, claim, attempt,
+       attempts_before, max_attempts, losses, deadline, tenant, tags, meta, options, context, args, progress,
+       errors, reason, result, finished_at, expires_at
+  from lineshaft.history
+ where id > coalesce(%(after)s::uuid, '00000000-0000-0000-0000-000000000000'::uuid)
+ order by history.id limit %(limit)s;
+
+-- name: load_finished
+copy lineshaft.history (id, queue, name, rank, run_at, stage, created_at, started_at, worker, claim, attempt,
+       attempts_before, max_attempts, losses, deadline, tenant, tags, meta, options, context, args, progress,
+       errors, reason, result, finished_at, expires_at)
+from stdin;
+
+-- name: take_queues
+select name, name, paused_at, max_depth from lineshaft.queue
+ where name > coalesce(%(after)s, '') order by queue.name limit %(limit)s;
+
+-- name: load_queues
+copy lineshaft.queue (name, paused_at, max_depth) from stdin;
+
+-- name: take_logs
+select job::text, claim, job::text, claim, attempt, lines, written_at from lineshaft.job_log
+ where (job, claim) > (coalesce(%(after)s::uuid, '00000000-0000-0000-0000-000000000000'::uuid),
+                       coalesce(%(after_claim)s::integer, 0))
+ order by job_log.job, job_log.claim limit %(limit)s;
+
+-- name: load_logs
+copy lineshaft.job_log (job, claim, attempt, lines, written_at) from stdin;
+
+-- name: take_unique_keys
+select key, key, job::text, until from lineshaft.unique_key
+ where key > coalesce(%(after)s, '') order by unique_key.key limit %(limit)s;
+
+-- name: load_unique_keys
+copy lineshaft.unique_key (key, job, until) from stdin;

@@ -1,0 +1,85 @@
+"""A store's tables as streams of rows that are the same on every engine: what backups and copies are made of."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from operator import itemgetter
+from typing import Final
+
+import msgspec
+
+from lineshaft.engines.base import CopyTx, Row, Statement, Tx
+from lineshaft.store.queries import Statements
+
+SQL: Final = Statements("copy")
+
+# A row may hold 2 MiB; larger pages were not faster to speak of.
+_PAGE: Final = 200
+_DIGEST_BYTES: Final = 16
+_encode: Final = msgspec.json.Encoder().encode
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """One kind of row; its tuples hold whole numbers, texts and None."""
+
+    name: str
+    title: str
+    take: Statement
+    load: Statement
+    cursor: tuple[str, ...] = ("after",)
+    """The parameters that say behind which row a page begins."""
+
+
+UNFINISHED: Final = Table("unfinished", "unfinished jobs", SQL.take_unfinished, SQL.load_unfinished)
+FINISHED: Final = Table("finished", "finished jobs", SQL.take_finished, SQL.load_finished)
+QUEUES: Final = Table("queues", "queues", SQL.take_queues, SQL.load_queues)
+LOGS: Final = Table("logs", "logs of jobs", SQL.take_logs, SQL.load_logs, ("after", "after_claim"))
+UNIQUE_KEYS: Final = Table("unique_keys", "unique keys", SQL.take_unique_keys, SQL.load_unique_keys)
+TABLES: Final = (FINISHED, UNFINISHED, QUEUES, LOGS, UNIQUE_KEYS)
+"""Everything that a store keeps but its workers, who belong to where they run."""
+
+# Where these columns stand in a row of UNFINISHED.
+QUEUE, WORKER, CLAIM, ATTEMPT = 1, 8, 9, 10
+
+
+def take_rows(tx: Tx, table: Table) -> Iterator[Row]:
+    """Yield the rows of a table as the transaction's snapshot holds them, a page in memory at a time."""
+    cursor: Sequence[object] = [None] * len(table.cursor)
+    width = len(cursor)
+    while page := tx.run(table.take, {**dict(zip(table.cursor, cursor, strict=True)), "limit": _PAGE}):
+        yield from map(itemgetter(slice(width, None)), page)
+        cursor = page[-1][:width]
+
+
+def holds_anything(tx: Tx) -> bool:
+    """Tell whether a store has anything that a restore would replace."""
+    return any(next(take_rows(tx, table), None) for table in TABLES)
+
+
+def load_rows(tx: CopyTx, table: Table, rows: Iterable[Row]) -> None:
+    """Insert the rows into the table of an empty store, as they come."""
+    tx.load(table.load, rows)
+
+
+class Digest:
+    """Counts rows and sums up their hashes, so that equal rows in any order, on any engine, give the same sum."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._sum = 0
+
+    def over(self, rows: Iterable[Row]) -> Iterator[Row]:
+        """Yield the rows and take them in."""
+        for row in rows:
+            self.count += 1
+            hashed = hashlib.blake2b(_encode(row), digest_size=_DIGEST_BYTES).digest()
+            self._sum += int.from_bytes(hashed, "big")
+            yield row
+
+    @property
+    def text(self) -> str:
+        """The sum in hexadecimal digits."""
+        return f"{self._sum % (1 << 8 * _DIGEST_BYTES):0{2 * _DIGEST_BYTES}x}"

@@ -1,0 +1,46 @@
+-- Whole tables, page by page: what a page begins behind comes first in its rows, the columns follow as they are loaded.
+-- name: take_unfinished
+select id, id, queue, name, rank, run_at, stage, created_at, started_at, worker, claim, attempt, attempts_before,
+       max_attempts, losses, is_isolated, cancel_requested, deadline, unknown_since, tenant, tags, meta, options,
+       context, args, progress, errors
+  from lineshaft_job indexed by lineshaft_job_live
+ where stage < 10 and id > coalesce(:after, '') order by id limit :limit;
+
+-- name: load_unfinished
+insert into lineshaft_job (id, queue, name, rank, run_at, stage, created_at, started_at, worker, claim, attempt,
+       attempts_before, max_attempts, losses, is_isolated, cancel_requested, deadline, unknown_since, tenant, tags,
+       meta, options, context, args, progress, errors)
+values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+
+-- name: take_finished
+-- In the order of the table itself, which reads no index.
+select seq, id, queue, name, rank, run_at, stage, created_at, started_at, worker, claim, attempt, attempts_before,
+       max_attempts, losses, deadline, tenant, tags, meta, options, context, args, progress, errors, reason, result,
+       finished_at, expires_at
+  from lineshaft_job where stage >= 10 and seq > coalesce(:after, 0) order by seq limit :limit;
+
+-- name: load_finished
+insert into lineshaft_job (id, queue, name, rank, run_at, stage, created_at, started_at, worker, claim, attempt,
+       attempts_before, max_attempts, losses, deadline, tenant, tags, meta, options, context, args, progress,
+       errors, reason, result, finished_at, expires_at)
+values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+
+-- name: take_queues
+select name, name, paused_at, max_depth from lineshaft_queue
+ where name > coalesce(:after, '') order by name limit :limit;
+
+-- name: load_queues
+insert into lineshaft_queue (name, paused_at, max_depth) values (?, ?, ?);
+
+-- name: take_logs
+select job, claim, job, claim, attempt, lines, written_at from lineshaft_job_log
+ where (job, claim) > (coalesce(:after, ''), coalesce(:after_claim, 0)) order by job, claim limit :limit;
+
+-- name: load_logs
+insert into lineshaft_job_log (job, claim, attempt, lines, written_at) values (?, ?, ?, ?, ?);
+
+-- name: take_unique_keys
+select key, key, job, until from lineshaft_unique_key where key > coalesce(:after, '') order by key limit :limit;
+
+-- name: load_unique_keys
+insert into lineshaft_unique_key (key, job, until) values (?, ?, ?);

@@ -93,7 +93,8 @@ def install(points: Points) -> None:
     """Wrap engines, lanes, finisher, rescuer and wake-ups of this process."""
     for transaction in (SqliteTx, PostgresTx):
         _wrap_run(transaction, points, _writes)
-    _wrap_run(ApartTx, points, lambda statement: len(statement.sqlite.parts) == 1)  # others go on to SqliteTx
+    # Those of several steps go on to SqliteTx.
+    _wrap_run(ApartTx, points, lambda statement: len(statement.sqlite.parts) == 1 and _writes(statement))
     for engine in (SqliteEngine, PostgresEngine):
         _wrap_transaction(engine, points)
         _wrap_apart(engine, points)

@@ -24,7 +24,7 @@ MakeApp = Callable[..., Lineshaft]
 _STATEMENTS: Final = (
     "beat", "claim_jobs", "close_jobs", "complete_jobs", "expire_overdue", "insert_like_jobs", "promote_due",
     "put_back_jobs", "register_worker", "save_logs", "save_progress", "set_draining", "rescue put_back_jobs",
-    "rescue remove_worker", "sign-off remove_worker", "child complete_jobs",
+    "rescue remove_worker", "sign-off remove_worker", "child complete_jobs", "insert_job", "take_turn",
 )  # fmt: skip
 _CALLS: Final = (
     "async", "thread", "outcome", "process: given", "process: ended", "wake-up", "child job", "child ready",
@@ -33,8 +33,6 @@ _CALLS: Final = (
 _BOTH: Final = (
     *(f"{name}: {when}" for name in _STATEMENTS for when in ("before", "after", "committed")),
     *(f"{name}: {when}" for name in _CALLS for when in ("before", "after")),
-    "insert_job: before",
-    "insert_job: committed",
 )
 _RINGS: Final = ("ring worker", "ring waiter", "rescue ring worker", "child ring waiter")
 POINTS: Final = {

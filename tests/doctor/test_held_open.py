@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, cast
 import psycopg
 import pytest
 from psycopg import pq
+from psycopg.conninfo import make_conninfo
 
 from lineshaft.doctor import Finding, HeldOpen, Unseen, examine
 from tests.plugins.engines import new_row, open_engine, store_rows
@@ -150,7 +151,7 @@ def test_others_that_cannot_be_seen(postgres_engine: Engine) -> None:
         admin.execute("create role stranger login")
         admin.commit()
         try:
-            engine = type(postgres)(postgres._url.replace("postgres@", "stranger@"), schema=postgres.schema)
+            engine = type(postgres)(make_conninfo(postgres._url, user="stranger"), schema=postgres.schema)
             [unseen] = [one for one in AT_ONCE.look(engine) if isinstance(one, Unseen)]
             engine.close()
             admin.execute(unseen.reason.partition("run: ")[2])

@@ -90,7 +90,7 @@ class SimulatedLane(QueueingLane):
         return self._end(run) if run.take_permit() else Interrupted()
 
     def _end(self, run: Run) -> Outcome:
-        random, most = self._schedule.random, run.claimed.max_attempts
+        random, most = self._schedule.random, _budget(run)
         match random.random():
             case x if x < 0.45:
                 return Done(self._host.mark(run))
@@ -115,8 +115,13 @@ class SimulatedLane(QueueingLane):
         except LeaseLostError:
             return Interrupted()
         except StoreError:
-            return Failed(self._error(run), SECOND, run.claimed.max_attempts)
+            return Failed(self._error(run), SECOND, _budget(run))
         return Settled()
 
     def _error(self, run: Run) -> JobError:
         return JobError(run.attempt, "SimulatedError", "the seed wanted it", None, run.clock.now())
+
+
+def _budget(run: Run) -> int:
+    """Return the attempts that the task's policy gives: the job's limit counts those before it was revived too."""
+    return run.claimed.max_attempts - run.claimed.held.attempts_before

@@ -52,9 +52,9 @@ def test_outcomes_are_kept_as_the_app_says(keeping_app: Lineshaft, start_worker:
     app.task(name="kept", keep_result="10d")(lambda: 2)
     app.task(name="quiet", keep_result=False)(lambda: 3)
     app.task(name="broken", retry=None)(_fail)
-    start_worker(app)
     quick, kept, quiet, broken = (app.enqueue(name) for name in ("quick", "kept", "quiet", "broken"))
     handle = app.jobs.get(quick.id)
+    start_worker(app)
     for job in (quick, kept, quiet, broken):
         job.wait(LIMIT)
     prune_later(app, HOUR // 2)

@@ -97,7 +97,7 @@ class Rescuer:
             JobError(one.held.attempt, "lineshaft.WorkerLost", message, None, now),
             is_isolated=one.is_isolated,
             is_cancel_requested=one.cancel_requested,
-            max_losses=one.max_attempts,
+            max_losses=one.max_attempts - one.held.attempts_before,  # its limit counts those before a revival too
         )
 
     def _tell(self, one: Orphan) -> None:

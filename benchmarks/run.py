@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from benchmarks.harness import page, quick, regression, results, tables
+from benchmarks.harness import machine, page, quick, regression, results, tables
 from benchmarks.harness.bench import StepError
 from benchmarks.harness.campaign import Campaign, Scope
 from benchmarks.harness.environments import CACHE, SetUpError
@@ -68,11 +68,11 @@ def _whole(servers: Servers, root: Path, options: argparse.Namespace) -> int:
 
 def _quick(servers: Servers, root: Path, *, is_recording: bool) -> int:
     if is_recording:
-        regression.save_baseline(regression.ratios(quick.measure(servers, root, None)))
+        regression.save_baseline(regression.ratios(quick.measure(servers, root, None)), machine.processor())
         print(f"recorded {regression.BASELINE}")
         return 0
-    recorded = regression.load_baseline()
-    compared = regression.compare(quick.measure(servers, root, recorded), recorded)
+    baseline = regression.load_baseline()
+    compared = regression.compare(quick.measure(servers, root, baseline), baseline, machine.processor())
     print(regression.report(compared))
     return int(any(one.is_lost for one in compared))
 

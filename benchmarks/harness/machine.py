@@ -17,7 +17,7 @@ from tools.temporary_postgres import PostgresMissingError, server_version
 def describe() -> dict[str, str]:
     """Return processor, memory, system and versions."""
     return {
-        "CPU": f"{os.cpu_count()} cores, {_cpu_model()}",
+        "CPU": processor(),
         "memory": f"{psutil.virtual_memory().total / 2**30:.0f} GiB",
         "kernel": f"{platform.system()} {platform.release()}",
         "Python": f"{platform.python_implementation()} {platform.python_version()}",
@@ -26,6 +26,11 @@ def describe() -> dict[str, str]:
         "psycopg": psycopg.__version__,
         "Redis": redis_version(),
     }
+
+
+def processor() -> str:
+    """Return how many cores of which kind there are."""
+    return f"{os.cpu_count()} cores, {_cpu_model()}"
 
 
 def _postgres_version() -> str:

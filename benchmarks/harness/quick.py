@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
 
-from benchmarks.harness import regression
+from benchmarks.harness import machine, regression
 from benchmarks.harness.bench import opened
 from benchmarks.harness.limits import STORES, measure_limit, raw
 from benchmarks.harness.peers import find_peers, subjects
@@ -27,10 +26,10 @@ _LIMIT_SECONDS: Final = 0.6
 _KEYS: Final = {"single_per_second": "single", "bulk_per_second": "bulk"}
 
 
-def measure(servers: Servers, root: Path, recorded: Mapping[str, float] | None) -> Figures:
+def measure(servers: Servers, root: Path, baseline: regression.Baseline | None) -> Figures:
     """Return the best of each figure from several rounds, by the names of `regression.RATIOS`.
 
-    With recorded ratios to compare with, rounds go on while one of them seems lost; without, all rounds are run.
+    With a baseline to compare with, rounds go on while a ratio seems lost; without, all rounds are run.
     Raises `StepError` or `SetUpError` when something cannot be measured at all.
     """
     progress = Progress()
@@ -39,20 +38,20 @@ def measure(servers: Servers, root: Path, recorded: Mapping[str, float] | None) 
         ours = [peer for peer in find_peers() if peer.is_ours]
         benches = [stack.enter_context(opened(subject, servers, root)) for subject in subjects(ours)]
         steps = [Steps(bench, _SIZES, lambda _: None) for bench in benches]
-        while _needs_round(rounds, recorded, progress.seconds):
+        while _needs_round(rounds, baseline, progress.seconds):
             progress.say(f"round {len(rounds) + 1}")
             rounds.append(_measure_limits(servers, root) | _measure_ours(steps))
     return regression.best(rounds)
 
 
-def _needs_round(rounds: list[Figures], recorded: Mapping[str, float] | None, seconds: float) -> bool:
+def _needs_round(rounds: list[Figures], baseline: regression.Baseline | None, seconds: float) -> bool:
     if len(rounds) < ROUNDS or seconds > MOST_SECONDS:
         return len(rounds) < ROUNDS
     if len(rounds) == MOST_ROUNDS:
         return False
-    if recorded is None:
+    if baseline is None:
         return True
-    return any(one.is_lost for one in regression.compare(regression.best(rounds), recorded))
+    return any(one.is_lost for one in regression.compare(regression.best(rounds), baseline, machine.processor()))
 
 
 def _measure_limits(servers: Servers, root: Path) -> Figures:

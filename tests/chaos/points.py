@@ -113,7 +113,7 @@ def install(points: Points) -> None:
         _wrap(child_main.Channel, "send", _message_label, points)
     _wrap_async(points)
     _wrap_role(Rescuer, "_rescue", "rescue ", points)
-    _wrap_role(Worker, "_sign_off", "sign-off ", points)
+    _wrap_role(worker_module, "sign_off", "sign-off ", points)
 
 
 def _message_label(_channel: Any, message: Any) -> str:

@@ -19,7 +19,7 @@ from lineshaft.events import JobEvent, Subscribers
 from lineshaft.registry import Tasks
 from lineshaft.retry import Fixed, Retry
 from lineshaft.store.migrate import migrate
-from lineshaft.worker import floor, lease, liveness, loop, pruner, watch, writer
+from lineshaft.worker import floor, hearing, lease, liveness, loop, pruner, registration, watch, writer
 from lineshaft.worker import worker as worker_module
 from lineshaft.worker.lanes.base import Lane
 from lineshaft.worker.lanes.places import Places
@@ -31,7 +31,7 @@ from tests.simulation.lane import SimulatedLane
 from tests.simulation.threads import SECOND, Process, Schedule, Thread, Threading, replaced
 
 SETTINGS: Final = Settings(
-    heartbeat=4 * SECOND, silence=12 * SECOND, lease=40 * SECOND, grace=6 * SECOND, stop_patience=2 * SECOND, max_hung=2
+    heartbeat=2 * SECOND, silence=6 * SECOND, lease=12 * SECOND, grace=6 * SECOND, stop_patience=2 * SECOND, max_hung=2
 )
 QUEUES: Final = {"a": 2, "b": 1}
 _TABLES: Final = ("job", "queue", "worker", "job_log", "unique_key", "turn", "block")
@@ -260,10 +260,10 @@ def simulated(seed: int, store: SqliteEngine) -> Iterator[World]:
     state = global_random.getstate()
     global_random.seed(seed)
     with ExitStack() as stack:
-        for module in (floor, lease, liveness, loop, pruner, watch, worker_module, writer):
+        for module in (floor, hearing, lease, liveness, loop, pruner, watch, worker_module, writer):
             stack.enter_context(replaced(module, "threading", Threading(world.schedule)))
         stack.enter_context(replaced(base, "time", _Machine(world.schedule)))
-        stack.enter_context(replaced(worker_module, "os", _Machine(world.schedule)))
+        stack.enter_context(replaced(registration, "os", _Machine(world.schedule)))
         stack.enter_context(replaced(store, "_doorbell", world.doorbell))
         stack.callback(global_random.setstate, state)
         stack.callback(world.close)

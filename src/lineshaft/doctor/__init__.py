@@ -8,13 +8,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from lineshaft.doctor.ailment import Ailment, Finding, Report, Unseen
-from lineshaft.doctor.held_open import HeldOpen
+from lineshaft.doctor.held_open import LONGEST_SECONDS, HeldOpen
 from lineshaft.engines.base import Engine
 
 __all__ = ["Ailment", "Finding", "HeldOpen", "Report", "Unseen", "ailments", "examine"]
 
 
-def ailments(*, held_seconds: float = HeldOpen.longest_seconds) -> list[Ailment]:
+def ailments(*, held_seconds: float = LONGEST_SECONDS) -> list[Ailment]:
     """Return what a store is looked over for; `held_seconds` is how long a transaction may be open."""
     return [HeldOpen(held_seconds)]
 

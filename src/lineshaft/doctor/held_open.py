@@ -16,6 +16,7 @@ from lineshaft.doctor.readers import Reader, find_readers
 from lineshaft.engines.base import Engine
 from lineshaft.store.queries import Statements
 
+LONGEST_SECONDS: Final = 60.0
 _LOOKS: Final = 4
 
 SQL: Final = Statements("held_open", "lineshaft.doctor")
@@ -71,7 +72,7 @@ class HeldOpen(Ailment):
     pages or more in the log (from 4,000 on SQLite tries to move them at each commit) for all of `watch_seconds`.
     """
 
-    longest_seconds: float = 60.0
+    longest_seconds: float = LONGEST_SECONDS
     left_pages: int = 4_000
     watch_seconds: float = 1.0
 

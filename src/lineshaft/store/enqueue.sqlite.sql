@@ -4,8 +4,7 @@ insert into lineshaft_job (id, queue, name, rank, run_at, stage, created_at, max
                  tenant, tags, meta, options, context, args)
 select :id, :queue, :name, :rank, :run_at, :stage, :created_at, :max_attempts, :deadline,
        :tenant, :tags, :meta, :options, :context, :args
- where not exists (select 1 from lineshaft_queue where max_depth is not null and name = :queue)
-returning 1;
+ where not exists (select 1 from lineshaft_queue where max_depth is not null and name = :queue);
 
 -- name: insert_like_jobs rings-worker
 -- Jobs that differ in id and arguments only: what they share is sent once; insert_jobs takes three times as long.

@@ -77,7 +77,8 @@ class Dispatcher:
         """Forget runs whose outcome was taken."""
         for run in runs:
             run.is_ended = True
-            self.runs.pop(run.id, None)
+            if self.runs.get(run.id) is run:  # else the job was taken from us, and has come to us again
+                del self.runs[run.id]
             self._lane_of.pop(run, None)
 
     def lanes_by_queue(self) -> list[tuple[str, Lane]]:

@@ -5,26 +5,15 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
 
-from lineshaft.clock import Clock, to_datetime
+from lineshaft.clock import Clock
 from lineshaft.config import Retention
 from lineshaft.engines.base import Tx
-from lineshaft.events import (
-    JobCancelled,
-    JobCompleted,
-    JobDead,
-    JobEvent,
-    JobExpired,
-    JobReleased,
-    JobRetrying,
-    JobSnoozed,
-    Subscribers,
-)
+from lineshaft.events import Subscribers
 from lineshaft.outcomes import Outcome
-from lineshaft.store.claim import Claimed
 from lineshaft.store.finish import LogLines, Progress, save_logs, save_progress, write_transitions
-from lineshaft.transitions import Close, Complete, PutBack, Stage, Transition, decide
+from lineshaft.transitions import Complete, Transition, decide
+from lineshaft.worker.announce import event_of
 from lineshaft.worker.run import Run
 
 Ring = Callable[[], None]
@@ -131,32 +120,3 @@ class Finisher:
         event = event_of(run.claimed, one, now)
         if event is not None and self._subscribers.want(event.kind):
             self._subscribers.tell(event)
-
-
-def event_of(claimed: Claimed, one: Transition, now: int) -> JobEvent | None:
-    """Return the event of a transition of a job that this worker took."""
-    held = claimed.held
-    common: dict[str, Any] = {
-        "job_id": held.id,
-        "name": claimed.name,
-        "queue": claimed.queue,
-        "attempt": held.attempt,
-        "at": to_datetime(now),
-    }
-    match one:
-        case Complete():
-            return JobCompleted(**common)
-        case Close(stage=Stage.DEAD, reason=reason, error=error):
-            return JobDead(**common, reason=str(reason), error=error.message if error else "")
-        case Close(stage=Stage.CANCELLED):
-            return JobCancelled(**common)
-        case Close(stage=Stage.EXPIRED):
-            return JobExpired(**common)
-        case PutBack(error=None, stage=Stage.SCHEDULED, unknown_since=None):
-            return JobSnoozed(**common)
-        case PutBack(error=None):
-            return JobReleased(**common)
-        case PutBack(error=error):
-            return JobRetrying(**common, error=error.message if error else "")
-        case _:
-            return None

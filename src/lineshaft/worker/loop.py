@@ -20,10 +20,11 @@ from lineshaft.events import JobStarted
 from lineshaft.store.claim import Claimed
 from lineshaft.store.finish import write_transitions
 from lineshaft.store.upkeep import orphans
-from lineshaft.transitions import PutBack, Stage, Transition, expire
+from lineshaft.transitions import Held, PutBack, Stage, Transition, expire
+from lineshaft.worker.announce import event_of
 from lineshaft.worker.claimer import Claimer
 from lineshaft.worker.dispatch import Dispatcher, split_expired
-from lineshaft.worker.finisher import Batch, Finisher, event_of
+from lineshaft.worker.finisher import Batch, Finisher
 from lineshaft.worker.floor import Scout
 from lineshaft.worker.vacuum import Vacuum
 from lineshaft.worker.writer import Writer
@@ -172,8 +173,11 @@ class StoreLoop:
         if not self._may_write and not self._claimer.has_work(now):
             return self._rest(now)
         claimed = self._exchange(now)
-        self._claimer.took(claimed)
-        self._hand_out(claimed, now)
+        if self._claimer.is_open:
+            self._claimer.took(claimed)
+            self._hand_out(claimed, now)
+        else:  # it was told to stop while the claim was on its way
+            self._give_back([one.held for one in claimed], now)
         self._scout.watch()
         self._tell_empty()
         return 0.0 if self._claimer.has_work(now) else self._claimer.wait(now)
@@ -233,8 +237,8 @@ class StoreLoop:
         moment = self._engine.clock.monotonic()
         counts: dict[str, int] = {}
         unstarted: dict[str, int] = {}
-        for run in ended:
-            if run.id in self._dispatcher.runs:
+        for run in dict.fromkeys(ended):
+            if not run.is_ended:  # one that was given up may end later all the same
                 counts[run.queue] = counts.get(run.queue, 0) + 1
                 if not run.is_started:
                     unstarted[run.queue] = unstarted.get(run.queue, 0) + 1
@@ -278,8 +282,11 @@ class StoreLoop:
         # By claim: a round that puts a job back may take it again, and then holds it anew.
         known = {(run.id, run.claimed.held.claim) for run in runs}
         unknown = [one.held for one in held if (one.held.id, one.held.claim) not in known]
-        self._write([PutBack(one, Stage.READY, None, gives_attempt_back=True) for one in unknown], now)
+        self._give_back(unknown, now)
         self._is_in_doubt = False
+
+    def _give_back(self, held: Iterable[Held], now: int) -> None:
+        self._write([PutBack(one, Stage.READY, None, gives_attempt_back=True) for one in held], now)
 
     def _write(self, transitions: list[Transition], now: int) -> list[Transition]:
         def write(tx: Tx) -> list[Transition]:

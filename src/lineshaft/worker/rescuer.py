@@ -13,7 +13,8 @@ from lineshaft.events import JobRescued, Subscribers
 from lineshaft.outcomes import JobError
 from lineshaft.store.finish import write_transitions
 from lineshaft.store.upkeep import Orphan, Suspect, orphans, remove_worker, suspects, unregistered_holders
-from lineshaft.transitions import Transition, rescue
+from lineshaft.transitions import PutBack, Transition, rescue
+from lineshaft.worker.announce import event_of
 
 _log = logging.getLogger("lineshaft.worker")
 
@@ -22,7 +23,7 @@ class _Batch(NamedTuple):
     """What one transaction of a rescue did; its worker may have finished some of those that were found."""
 
     found: int
-    rescued: list[Orphan]
+    written: list[tuple[Orphan, Transition]]
 
 
 class Rescuer:
@@ -71,9 +72,9 @@ class Rescuer:
     def _rescue(self, gone: Suspect) -> int:
         count = 0
         while (batch := self._engine.write(self._batch(gone))).found:
-            count += len(batch.rescued)
-            for one in batch.rescued:
-                self._tell(one)
+            count += len(batch.written)
+            for one, transition in batch.written:
+                self._tell(one, transition)
         if self._engine.write(lambda tx: remove_worker(tx, gone.id)):
             message = "worker %d (%s, process %d) is gone; %d of its jobs are put back"
             _log.warning(message, gone.id, gone.host, gone.pid, count)
@@ -85,8 +86,8 @@ class Rescuer:
             held = orphans(tx, gone.id)
             transitions = [self._decide(one, gone, now) for one in held]
             written = write_transitions(tx, transitions, worker=gone.id, now=now, keep=self._retention.until(now))
-            won = {one.held.id for one in written}
-            return _Batch(len(held), [one for one in held if one.held.id in won])
+            by_held = {one.held: one for one in held}
+            return _Batch(len(held), [(by_held[one.held], one) for one in written])
 
         return put_back
 
@@ -100,7 +101,9 @@ class Rescuer:
             max_losses=one.max_attempts - one.held.attempts_before,  # its limit counts those before a revival too
         )
 
-    def _tell(self, one: Orphan) -> None:
-        if self._subscribers.want("rescued"):
-            at = to_datetime(self._engine.clock.now())
-            self._subscribers.tell(JobRescued(one.held.id, one.name, one.queue, one.held.attempt, at))
+    def _tell(self, one: Orphan, transition: Transition) -> None:
+        now = self._engine.clock.now()
+        rescued = JobRescued(one.held.id, one.name, one.queue, one.held.attempt, to_datetime(now))
+        event = rescued if isinstance(transition, PutBack) else event_of(one, transition, now)
+        if event is not None and self._subscribers.want(event.kind):
+            self._subscribers.tell(event)

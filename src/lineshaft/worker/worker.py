@@ -3,25 +3,19 @@
 from __future__ import annotations
 
 import logging
-import os
-import socket
 import threading
 from collections.abc import Mapping
 from typing import Final
 
 from lineshaft.clock import SECOND
-from lineshaft.engines.base import Listener, Tx
-from lineshaft.errors import StoreError
 from lineshaft.options import Lane as LaneName
 from lineshaft.outcomes import Cancelled, Interrupted
-from lineshaft.store.finish import write_transitions
-from lineshaft.store.upkeep import ensure_history, orphans, register_worker, remove_worker, set_draining
-from lineshaft.transitions import decide
 from lineshaft.worker import joblog
 from lineshaft.worker.claimer import Claimer
 from lineshaft.worker.dispatch import Dispatcher
 from lineshaft.worker.execute import aexecute, execute, stopped
 from lineshaft.worker.finisher import Finisher
+from lineshaft.worker.hearing import Hearing
 from lineshaft.worker.lanes.async_ import AsyncLane, LoopThread
 from lineshaft.worker.lanes.base import Lane
 from lineshaft.worker.lanes.places import Places
@@ -31,6 +25,7 @@ from lineshaft.worker.lifespan import Lifespans
 from lineshaft.worker.liveness import Liveness, Upkeep
 from lineshaft.worker.loop import StoreLoop
 from lineshaft.worker.pruner import Pruner, PruningThread
+from lineshaft.worker.registration import register, say_draining, sign_off
 from lineshaft.worker.rescuer import Rescuer
 from lineshaft.worker.run import Run
 from lineshaft.worker.runtime import Runtime
@@ -40,7 +35,6 @@ from lineshaft.worker.watch import Watch
 _log = logging.getLogger("lineshaft.worker")
 
 _JOIN_SECONDS: Final = 10
-_LISTEN_AGAIN_SECONDS: Final = 0.5
 NO_QUEUES: Final[Mapping[str, int]] = {"default": 10}
 
 
@@ -82,7 +76,7 @@ class Worker:
     def prepare(self) -> None:
         """Register and make all parts; whatever interrupts it leaves nothing behind. Raises as `start`."""
         joblog.install()
-        self.id = self._register()
+        self.id = register(self.runtime, self.queues, self._version)
         self._lock = self.runtime.engine.hold_worker_lock(self.id)
         self._loop_thread: LoopThread | None = None
         self._lifespans = Lifespans(self.runtime.lifespans, lambda: self._event_loop().loop)
@@ -95,13 +89,11 @@ class Worker:
 
     def begin(self) -> None:
         """Start the threads: from here on jobs are claimed, and only `stop` ends the worker."""
-        self._listener: Listener | None = None
-        self._listening = threading.Thread(target=self._listen, name="lineshaft-listener", daemon=True)
         self.watch.start()
         self.liveness.start()
         self._lease_guard.start()
         self.pruning.start()
-        self._listening.start()
+        self._hearing.start()
         self.loop.start()
 
     def undo_preparation(self) -> None:
@@ -109,7 +101,7 @@ class Worker:
         self._exit_lifespans()
         if self._loop_thread is not None:
             self._loop_thread.close()
-        self._sign_off()
+        sign_off(self.runtime.engine, self.id)
         self._lock.release()
 
     def _assemble(self) -> None:
@@ -120,6 +112,7 @@ class Worker:
         self.dispatcher = Dispatcher(self.runtime, self._make_lane, self.finisher.deliver, self._note_start)
         self.claimer = Claimer(engine, self.id, self.queues, self._slots, clock)
         self.loop = StoreLoop(engine, self.id, self.claimer, self.finisher, self.dispatcher, self._retention)
+        self._hearing = Hearing(engine, self._heard, lambda: self.loop.look(None))
         rescuer = Rescuer(engine, self.id, settings, self._retention, self.runtime.subscribers)
         upkeep = Upkeep(
             engine,
@@ -164,7 +157,7 @@ class Worker:
         seconds = self.runtime.settings.grace / SECOND if grace is None else grace
         self.loop.drain()
         if not self._has_lost_lease:  # else every moment counts, and its row is of no interest any more
-            self._say_draining()
+            say_draining(self.runtime.engine, self.id)
         self.dispatcher.withdraw()
         try:
             if not self.loop.wait_out_grace(seconds):
@@ -218,15 +211,14 @@ class Worker:
         self.watch.close()
         for lane in self.dispatcher.lanes:
             lane.close()
-        if self._listener is not None:
-            self._listener.interrupt()
+        self._hearing.interrupt()
         self._exit_lifespans()
         if self._loop_thread is not None:
             self._loop_thread.close()
-        for thread in (self.liveness.thread, self._listening):
-            if thread is not threading.current_thread():
-                thread.join(_JOIN_SECONDS)
-        self._sign_off()
+        if self.liveness.thread is not threading.current_thread():
+            self.liveness.thread.join(_JOIN_SECONDS)
+        self._hearing.join()
+        sign_off(self.runtime.engine, self.id)
         self._lock.release()
 
     def _exit_lifespans(self) -> None:
@@ -234,43 +226,6 @@ class Worker:
             self._lifespans.exit()
         except Exception:  # noqa: BLE001 - a user's function
             _log.exception("a lifespan failed at its end")
-
-    def _say_draining(self) -> None:
-        try:
-            self.runtime.engine.write(lambda tx: set_draining(tx, worker=self.id))
-        except StoreError as error:
-            _log.warning("worker %d stops without telling the store: %s", self.id, error)
-
-    def _sign_off(self) -> None:
-        """Delete this worker's row, and first give back what it still holds: rescue looks for rows, not for jobs."""
-        try:
-            while self.runtime.engine.write(self._give_back):
-                continue
-            self.runtime.engine.write(lambda tx: remove_worker(tx, self.id))
-        except StoreError as error:
-            _log.warning("worker %d could not sign off; others will notice: %s", self.id, error)
-
-    def _give_back(self, tx: Tx) -> int:
-        now = self.runtime.engine.clock.now()
-        held = [decide(one.held, Interrupted(), now) for one in orphans(tx, self.id)]
-        return len(write_transitions(tx, [one for one in held if one], worker=self.id, now=now, keep=lambda _: now))
-
-    def _register(self) -> int:
-        engine = self.runtime.engine
-        tasks = sorted(task.name for task in self.runtime.tasks)
-        now = engine.clock.now()
-        engine.write(lambda tx: ensure_history(tx, now=now, longest=self._retention.longest))
-        return engine.write(
-            lambda tx: register_worker(
-                tx,
-                host=socket.gethostname(),
-                pid=os.getpid(),
-                version=self._version,
-                queues=self.queues,
-                tasks=tasks,
-                now=now,
-            )
-        )
 
     def _make_lane(self, queue: str, kind: LaneName, places: Places) -> Lane:
         deliver = self.finisher.deliver
@@ -288,19 +243,6 @@ class Worker:
             self._loop_thread = LoopThread()
             self._loop_thread.start()
         return self._loop_thread
-
-    def _listen(self) -> None:
-        while not self._stopped.is_set():
-            try:
-                self._listener = self.runtime.engine.listen("worker")
-                self.loop.look(None)
-                while not self._stopped.is_set():
-                    self._heard(self._listener.receive(None))
-            except StoreError:
-                self._stopped.wait(_LISTEN_AGAIN_SECONDS)
-            finally:
-                if self._listener is not None:
-                    self._listener.close()
 
     def _heard(self, messages: set[str]) -> None:
         if "" in messages:

@@ -23,13 +23,20 @@ class ApartTx(SqliteTx):
         self._patiently = patiently
 
     def run(self, statement: Statement, params: Params, rows: Sequence[Params] | None = None) -> list[Row]:
-        """Run a statement; one of one step that answers with no row changed nothing and wakes nobody."""
+        """Run a statement; one of one step that answers with no row changed nothing and wakes nobody.
+
+        One that writes without `returning`, which costs a tenth of an enqueue, answers with how many rows it wrote.
+        """
         sql = statement.sqlite
         if not self.connection.in_transaction:
             with mapped_errors():
                 if len(sql.parts) == 1:
-                    found = self._patiently(self.connection, sql.parts[0], params).fetchall()
-                    if found:
+                    cursor = self._patiently(self.connection, sql.parts[0], params)
+                    if cursor.description is None:
+                        found = [(cursor.rowcount,)] if cursor.rowcount else []
+                    else:
+                        found = cursor.fetchall()
+                    if found and sql.rings:
                         self.note_rings(sql, params)
                     return found
                 self._patiently(self.connection, "begin immediate", {})

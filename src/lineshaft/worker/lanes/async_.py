@@ -6,6 +6,7 @@ import asyncio
 import contextvars
 import threading
 from collections.abc import Callable, Coroutine, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Any, Final
 
@@ -46,7 +47,8 @@ class LoopThread:
 
     def beat(self) -> None:
         """Have the loop count one more turn; a watch compares to see whether something blocks it."""
-        self.loop.call_soon_threadsafe(self._count)
+        with suppress(RuntimeError):  # it has just been closed: nothing blocks it any more
+            self.loop.call_soon_threadsafe(self._count)
 
     def _count(self) -> None:
         self.beats += 1

@@ -50,7 +50,8 @@ def chaos(tmp_path: Path, make_app: MakeApp, start_process: StartProcess) -> Cha
 
 
 def produce(chaos: Chaos, start_process: StartProcess, name: str, count: int) -> None:
-    script = chaos.folder / f"producer_{name}.py"  # one each: a script that is written anew while Python reads it is empty
+    # A script each: one that is written anew while another Python starts to read it is empty.
+    script = chaos.folder / f"producer_{name}.py"
     script.write_text(PRODUCER)
     start_process(script, str(Path(__file__).parent), chaos.url, str(chaos.history), name, str(count))
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from lineshaft.job import new_id
+from lineshaft.ids import new_id
 from lineshaft.store import claim, control, enqueue, finish, inspect, upkeep
 from lineshaft.store.queries import Statements
 from tests.plugins.engines import KEPT_UNTIL, NOW, WORKER, new_row

@@ -17,7 +17,7 @@ import pytest
 from benchmarks.load.filling import Filler
 from lineshaft.engines.base import Sql, Statement
 from lineshaft.engines.postgres.transaction import PostgresTx, bind, in_schema
-from lineshaft.job import new_id
+from lineshaft.ids import new_id
 from lineshaft.store import inspect
 from lineshaft.transitions import Held, State
 from tests.conformance.plan_cases import BATCH, BY_NAME, RARE, WIDE, WIDE_ON_SQLITE, Case, Known, hot_cases, padded

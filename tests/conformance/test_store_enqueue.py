@@ -10,7 +10,7 @@ import pytest
 
 from lineshaft.clock import HOUR
 from lineshaft.errors import QueueFull, StoreError, StoreUnavailableError
-from lineshaft.job import new_id
+from lineshaft.ids import new_id
 from lineshaft.store import control, inspect
 from lineshaft.store.claim import claim_jobs
 from lineshaft.store.enqueue import insert_alone, insert_jobs

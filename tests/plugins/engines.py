@@ -19,7 +19,7 @@ import pytest
 from lineshaft.app import store as store_module
 from lineshaft.clock import HOUR, SECOND
 from lineshaft.config import parse_store
-from lineshaft.job import new_id
+from lineshaft.ids import new_id
 from lineshaft.outcomes import JobError
 from lineshaft.store import control, inspect
 from lineshaft.store.claim import claim_jobs, expire_overdue

@@ -11,7 +11,8 @@ import pytest
 
 from lineshaft.clock import to_datetime, wall_clock
 from lineshaft.errors import JobCancelled, JobFailed, JobNotFound, JobNotRun, JobTimeout, ResultGone
-from lineshaft.job import Job, JobRow, Progress, checked_id, new_id, new_ids
+from lineshaft.ids import checked_id, new_id, new_ids
+from lineshaft.job import Job, JobRow, Progress
 from lineshaft.outcomes import JobError
 from lineshaft.transitions import Reason, Stage, State
 

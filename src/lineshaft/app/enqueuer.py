@@ -14,7 +14,8 @@ from lineshaft.engines.base import ConflictError, Engine, Tx
 from lineshaft.errors import ConfigError
 from lineshaft.events import JobEnqueued, Subscribers
 from lineshaft.feature import Feature, Incoming
-from lineshaft.job import JobRow, new_ids
+from lineshaft.ids import new_ids
+from lineshaft.job import JobRow
 from lineshaft.options import Options
 from lineshaft.store.enqueue import NewRow, insert_alone, insert_jobs
 from lineshaft.store.inspect import get_job

@@ -13,7 +13,8 @@ from lineshaft.app.crossing import in_store_thread, twin
 from lineshaft.clock import Duration, to_datetime, to_instant, to_micros
 from lineshaft.config import Retention
 from lineshaft.errors import ConfigError, InvalidTransition, JobNotFound
-from lineshaft.job import Job, JobRow, checked_id
+from lineshaft.ids import checked_id
+from lineshaft.job import Job, JobRow
 from lineshaft.store import control, inspect
 from lineshaft.transitions import UNFINISHED, State, check_move, state_of
 

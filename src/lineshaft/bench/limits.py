@@ -18,7 +18,7 @@ from lineshaft.bench.watcher import Watcher
 from lineshaft.clock import SECOND
 from lineshaft.config import StoreAddress
 from lineshaft.engines.base import Engine, Row, Statement, Tx
-from lineshaft.job import new_id
+from lineshaft.ids import new_id
 from lineshaft.store.queries import Statements
 
 SQL: Final = Statements("raw", "lineshaft.bench")

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from lineshaft.errors import ConfigError
-from lineshaft.job import new_id
+from lineshaft.ids import new_id
 from lineshaft.outcomes import JobError
 from lineshaft.store.finish import write_transitions
 from lineshaft.store.upkeep import orphans, register_worker, remove_worker

@@ -13,7 +13,8 @@ from lineshaft.engines.postgres import PostgresEngine
 from lineshaft.engines.sqlite import SqliteEngine
 from lineshaft.feature import Incoming
 from lineshaft.features.unique import UniqueFeature, prune_keys
-from lineshaft.job import JobRow, new_id
+from lineshaft.ids import new_id
+from lineshaft.job import JobRow
 from lineshaft.options import Options, Unique
 from lineshaft.store.claim import claim_jobs
 from lineshaft.store.control import cancel_jobs, delete_jobs

@@ -9,6 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from lineshaft.engines.base import WorkerLock
+from lineshaft.errors import StoreError
 
 
 class LockFolder:
@@ -22,11 +23,18 @@ class LockFolder:
         """Take the lock of a worker."""
         if self._folder is None:
             return _MemoryLock(self._held_in_memory, worker)
-        self._folder.mkdir(exist_ok=True)
-        return _FileLock(self._folder / str(worker))
+        try:
+            self._folder.mkdir(exist_ok=True)
+            return _FileLock(self._folder / str(worker))
+        except PermissionError as error:
+            msg = f"the folder of worker locks {self._folder} cannot be written ({error}); let its owner run the worker"
+            raise StoreError(msg) from error
 
     def is_free(self, worker: int) -> bool:
-        """Tell whether nobody holds the lock of this worker; its file is then removed."""
+        """Tell whether nobody holds the lock of this worker; its file is then removed.
+
+        A file of another user that may not be opened tells nothing: its worker lives until its lease has ended.
+        """
         if self._folder is None:
             return worker not in self._held_in_memory
         return _is_free(self._folder / str(worker))
@@ -34,12 +42,15 @@ class LockFolder:
 
 def _is_free(path: Path) -> bool:
     try:
-        handle = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+        handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
         return True
+    except PermissionError:
+        return False
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        path.unlink(missing_ok=True)
+        with suppress(PermissionError):  # another user's folder: its own workers clear it up
+            path.unlink(missing_ok=True)
     except BlockingIOError:
         return False
     finally:

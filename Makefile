@@ -50,7 +50,7 @@ bench: $(READY) ## Measure Lineshaft beside its peers, an hour (QUICK=1: only wh
 profile: $(READY) ## Show where a worker's time goes at full rate, in microseconds a job (needs py-spy)
 	@$(BIN)/python -m benchmarks.profile $(PROFILE_ARGS)
 
-growth: $(READY) ## Compare the rates of a small and a large store, and beside a held transaction; needs 15 GB of disk
+growth: $(READY) ## Compare the rates of a small and a large store, and beside a held transaction; needs 20 GB of disk
 	@$(BIN)/python -m benchmarks.growth $(GROWTH_ARGS)
 
 soak: $(READY) ## Enqueue and drain at full rate for MINUTES (20) on each store: do sizes stay stable?
@@ -59,11 +59,17 @@ soak: $(READY) ## Enqueue and drain at full rate for MINUTES (20) on each store:
 states: $(READY) ## Write docs/states.md from the table of moves
 	@$(BIN)/python tools/states.py > docs/states.md
 
+docs: $(READY) ## Build the documentation as a site in site/; a link that leads nowhere fails
+	@$(BIN)/python -m zensical build --strict --clean
+
+docs-serve: $(READY) ## Show the documentation on http://localhost:8000, and each change of it
+	@$(BIN)/python -m zensical serve
+
 lock: $(READY) ## Take the newest versions of every dependency into uv.lock
 	$(BIN)/uv lock --upgrade --system-certs --default-index https://pypi.org/simple
 
 clean: ## Remove .venv, caches, build outputs and what the demo left
-	rm -rf .venv .cache build dist htmlcov lineshaft-demo .coverage .coverage.* coverage.xml \
+	rm -rf .venv .cache build dist htmlcov lineshaft-demo site .coverage .coverage.* coverage.xml \
 		.hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache src/*.egg-info
 	rm -f lineshaft.db lineshaft.db-shm lineshaft.db-wal
 	find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +
@@ -72,4 +78,4 @@ $(READY): pyproject.toml uv.lock tools/setup.sh
 	@sh tools/setup.sh
 	@touch $@
 
-.PHONY: help demo test chaos chaos-soak simulate lint format bench growth soak profile states lock clean
+.PHONY: help demo test chaos chaos-soak simulate lint format bench growth soak profile states docs docs-serve lock clean

@@ -1,9 +1,13 @@
 """Lineshaft: background jobs for Python, from one SQLite file to a PostgreSQL fleet."""
 
 from lineshaft.app import Lineshaft, Page
+from lineshaft.blobs import Blob
 from lineshaft.current import CurrentJob, current_job
 from lineshaft.errors import (
     ArgumentsError,
+    BlobDamagedError,
+    BlobError,
+    BlobMissingError,
     ConfigError,
     InvalidTransition,
     JobCancelled,
@@ -20,6 +24,7 @@ from lineshaft.errors import (
     ResultGone,
     ResultTimeout,
     SchemaError,
+    StoreClosedError,
     StoreError,
     StoreUnavailableError,
     TaskError,
@@ -28,15 +33,20 @@ from lineshaft.errors import (
     WouldDeadlock,
 )
 from lineshaft.job import Job, Progress
+from lineshaft.newjob import NewJob
 from lineshaft.options import Unique
 from lineshaft.outcomes import Cancelled, GiveUp, RetryLater, Snooze
 from lineshaft.registry import Tasks
 from lineshaft.retry import Exponential, Fixed, Linear, Retry
-from lineshaft.task import Inject, NewJob, Task
+from lineshaft.task import Inject, Task
 from lineshaft.transitions import Reason, State
 
 __all__ = [
     "ArgumentsError",
+    "Blob",
+    "BlobDamagedError",
+    "BlobError",
+    "BlobMissingError",
     "Cancelled",
     "ConfigError",
     "CurrentJob",
@@ -70,6 +80,7 @@ __all__ = [
     "SchemaError",
     "Snooze",
     "State",
+    "StoreClosedError",
     "StoreError",
     "StoreUnavailableError",
     "Task",

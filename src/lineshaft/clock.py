@@ -28,6 +28,7 @@ _TEXT = re.compile(r"(?:\d+(?:\.\d+)?(?:ms|s|m|h|d|w))+")
 _PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d|w)")
 # A store keeps instants in 64 bits and datetime ends in the year 9999: a century is beyond any job.
 _LONGEST: Final = 36_525 * DAY
+_SMOOTHING: Final = 0.2
 # Where the system has it, a steady clock that goes on while the machine sleeps: Linux's monotonic one does not.
 _BOOT_CLOCK: Final[int] = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
@@ -43,12 +44,18 @@ class Clock(Protocol):
         """Return seconds on a clock that never goes back, for measuring spans."""
         ...
 
+    @property
+    def round_trip(self) -> float:
+        """How many seconds an answer of the store was on its way lately; 0 where the store is in this process."""
+        ...
+
 
 class SystemClock:
     """The machine's own clock until it follows the store's: then steps of the machine's change nothing."""
 
     def __init__(self) -> None:
         self._offset: int | None = None
+        self._round_trip = 0.0
 
     def now(self) -> int:
         """Return the store's present instant, as far as it is known here."""
@@ -59,14 +66,22 @@ class SystemClock:
         """Return seconds on a clock that never goes back."""
         return time.monotonic()
 
+    @property
+    def round_trip(self) -> float:
+        """How many seconds the store's time was on its way lately; what takes longer now and then counts little."""
+        return self._round_trip
+
     def follow(self, store_now: int, before: float, after: float) -> None:
         """Take the store's time as the truth; it was read between two `monotonic()` readings, in seconds.
 
         A reading that is too slow to contradict what is known changes nothing.
         """
+        span = after - before
+        is_nearer = not self._round_trip or span < self._round_trip
+        self._round_trip = span if is_nearer else self._round_trip + _SMOOTHING * (span - self._round_trip)
         elapsed = round((self.monotonic() - (before + after) / 2) * SECOND)
         offset = store_now + elapsed - _since_boot()
-        if self._offset is None or abs(offset - self._offset) > (after - before) / 2 * SECOND:
+        if self._offset is None or abs(offset - self._offset) > span / 2 * SECOND:
             self._offset = offset
 
 
@@ -84,6 +99,11 @@ class ManualClock:
     def monotonic(self) -> float:
         """Return the same instant in seconds."""
         return self._now / SECOND
+
+    @property
+    def round_trip(self) -> float:
+        """Nothing is on its way."""
+        return 0.0
 
     def advance(self, duration: Duration) -> int:
         """Move the clock forward and return the new instant."""

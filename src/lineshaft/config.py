@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Final, Literal
-from urllib.parse import parse_qsl, unquote, urlencode, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit, urlunsplit
 
 from lineshaft.clock import DAY, HOUR, MINUTE, SECOND, Duration, to_micros
 from lineshaft.errors import ConfigError
@@ -17,6 +17,7 @@ Migrate = Literal["auto", "never"]
 Synchronous = Literal["NORMAL", "FULL"]
 
 DEFAULT_STORE: Final = "sqlite:///lineshaft.db"
+AUTO: Final = "auto"
 _SCHEMA: Final = re.compile(r"[a-z_][a-z0-9_]{0,50}")
 
 
@@ -78,7 +79,7 @@ def _parse_postgres(address: str) -> StoreAddress:
         msg = f"schema={schema!r} of the store must be up to 50 small letters, digits and underscores"
         raise ConfigError(msg)
     listen_url = given.pop("listen_url", None)
-    url = urlunsplit(parts._replace(scheme="postgresql", query=urlencode(given)))
+    url = urlunsplit(parts._replace(scheme="postgresql", query=urlencode(given, quote_via=quote)))  # libpq reads no '+'
     # urlunsplit drops the empty host of postgresql:///database, which libpq needs.
     url = url if "://" in url else url.replace("postgresql:", "postgresql://", 1)
     return StoreAddress("postgres", url=url, schema=schema, listen_url=listen_url)
@@ -157,6 +158,8 @@ class Settings:
     """Resident bytes from which a child process is replaced after its job."""
     retention: Retention = Retention()
     """How long finished jobs are kept."""
+    blobs: str = AUTO
+    """Where large values are kept: a folder's path or an address that fsspec knows; `auto`: beside a SQLite file."""
 
     def __repr__(self) -> str:
         """Show every setting, the store without its password."""
@@ -172,6 +175,7 @@ _READ: Final[Mapping[str, Callable[[Any, str], Any]]] = {
     "child_max_jobs": lambda value, name: _count(value, name),
     "child_max_memory": lambda value, name: to_bytes(value, name),
     "retention": lambda value, name: to_retention(value, name),
+    "blobs": lambda value, name: _blobs(value, name),
 }
 
 
@@ -260,6 +264,13 @@ def _one_of(value: str, name: str, allowed: Sequence[str]) -> str:
         msg = f"{name}={value!r} must be one of {', '.join(map(repr, allowed))}"
         raise ConfigError(msg)
     return value
+
+
+def _blobs(value: str, name: str) -> str:
+    if value == AUTO or "/" in _checked_text(value, name):
+        return value
+    msg = f"{name}={value!r} must be a folder such as /srv/blobs or ./blobs, or an address such as s3://bucket/prefix"
+    raise ConfigError(msg)
 
 
 def _checked_text(value: str, name: str) -> str:

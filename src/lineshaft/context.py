@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Mapping
 from contextvars import ContextVar
@@ -12,6 +13,8 @@ import msgspec
 from lineshaft.errors import PayloadError
 
 _TRACE: Final = ("traceparent", "tracestate")
+# https://www.w3.org/TR/trace-context/#traceparent-header: version, trace id, the id of the parent span, flags
+_TRACE_PARENT: Final = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}(?:-.*)?")
 
 
 def captured(variables: Mapping[str, ContextVar[Any]]) -> str | None:
@@ -36,6 +39,21 @@ def restored(text: str | None, variables: Mapping[str, ContextVar[Any]]) -> None
         if name in carried:
             variable.set(carried[name])
     _attach_trace({key: carried[key] for key in _TRACE if key in carried})
+
+
+def log_fields(text: str | None) -> dict[str, Any]:
+    """Return what a job's log lines say of the context that it carries: `trace_id`, `parent_span_id`, `context`.
+
+    The first two come of the W3C trace context, whose span is the one that enqueued the job; `context` holds the named
+    ContextVars. What the job does not carry is left out.
+    """
+    if text is None:
+        return {}
+    carried: dict[str, Any] = msgspec.json.decode(text)
+    named = {name: value for name, value in carried.items() if name not in _TRACE}
+    found = _TRACE_PARENT.fullmatch(str(carried.get("traceparent", "")))
+    trace = {} if found is None else {"trace_id": found[1], "parent_span_id": found[2]}
+    return {**trace, "context": named} if named else trace
 
 
 def _plain(name: str, value: Any) -> Any:

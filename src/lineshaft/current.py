@@ -31,6 +31,11 @@ class CurrentJob:
     attempt: int = 0
 
     @property
+    def meta(self) -> dict[str, Any]:
+        """What was noted about the job at enqueue; for a follow-up, `after` is the id of the job that it follows."""
+        return {}
+
+    @property
     def log(self) -> logging.Logger:
         """A standard logger; inside a job its lines are kept: at most 1,000 lines or 64 KiB an attempt."""
         return LOGGER

@@ -7,11 +7,15 @@
     ├── ArgumentsError              (TypeError) the arguments do not fit the task's signature
     ├── PayloadError                (TypeError) a value cannot be stored
     │   └── PayloadTooLargeError    … because it is over the limit
+    ├── BlobError                   a large value cannot be written or read
+    │   ├── BlobMissingError        (LookupError) … because it is not there
+    │   └── BlobDamagedError        … because it is not what was written
     ├── NotInJob                    only a running job can do this
     ├── WouldDeadlock               waiting here could never end
     ├── StoreError                  the store refused or broke
     │   ├── StoreUnavailableError   it cannot be reached, or stayed busy, for now
     │   ├── SchemaError             its schema is missing, older or newer than this code
+    │   ├── StoreClosedError        it is being copied, or has moved to another address
     │   └── LeaseLostError          this worker no longer owns the job
     ├── QueueFull                   the queue's max_depth is reached; nothing was stored
     ├── UniqueConflictError         Unique(on_conflict="error") met an existing job (.job_id)
@@ -64,6 +68,18 @@ class PayloadTooLargeError(PayloadError):
     """An argument list or a result is larger than the limit."""
 
 
+class BlobError(LineshaftError):
+    """A large value (`Blob`) cannot be written to its place or read from it."""
+
+
+class BlobMissingError(BlobError, LookupError):
+    """A large value is not where it was written to."""
+
+
+class BlobDamagedError(BlobError):
+    """A large value is not what was written."""
+
+
 class NotInJob(LineshaftError):  # noqa: N818 - named by the public contract
     """This can only be done by a running job."""
 
@@ -82,6 +98,10 @@ class StoreUnavailableError(StoreError):
 
 class SchemaError(StoreError):
     """The store's schema is missing, older or newer than this code can use."""
+
+
+class StoreClosedError(StoreError):
+    """The store is being copied or has moved to another address, and takes nothing; it can be read."""
 
 
 class LeaseLostError(StoreError):

@@ -1,6 +1,7 @@
-"""One typed event per transition; logs, metrics and users' hooks subscribe to them.
+"""One typed event per transition, and one for progress; logs, metrics and users' hooks subscribe to them.
 
-Events are told after the store has committed, in the process that made the move, best effort.
+Events are told after the store has committed, in the process that made the move, best effort. `job.events()` tells
+the same of one job in any process, read off the store.
 """
 
 from __future__ import annotations
@@ -40,6 +41,15 @@ class JobStarted(JobEvent):
     """A worker claimed the job and is about to run it."""
 
     kind = "started"
+
+
+@dataclass(frozen=True, slots=True)
+class JobProgressed(JobEvent):
+    """The running attempt said how far it is, at `at`, and that is stored; `fraction` is between 0 and 1."""
+
+    kind = "progressed"
+    fraction: float
+    message: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +116,7 @@ KINDS: Final[dict[str, type[JobEvent]]] = {
     for event in (
         JobEnqueued,
         JobStarted,
+        JobProgressed,
         JobCompleted,
         JobRetrying,
         JobSnoozed,

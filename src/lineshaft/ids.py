@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import threading
 from typing import Final
@@ -30,6 +31,12 @@ def new_ids(count: int) -> list[str]:
         _last_id[0] = first + count - 1
     tails = os.urandom(8 * count).hex()
     return [_id(first + n, tails[16 * n : 16 * n + 16]) for n in range(count)]
+
+
+def derived_id(instant: int, *parts: object) -> str:
+    """Return the id that always comes of an instant (microseconds since the epoch) and these parts."""
+    digest = hashlib.sha256("\x00".join(map(str, parts)).encode()).hexdigest()
+    return _id((instant << _COUNTER_BITS) // 1_000, digest[:16])
 
 
 def _id(ticks: int, tail: str) -> str:

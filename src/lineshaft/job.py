@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Generator
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
-from typing import Any, Final, Generic, NamedTuple, Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Final, Generic, NamedTuple, Protocol, TypeVar, cast
 
 import msgspec
 
@@ -19,8 +19,12 @@ from lineshaft.errors import (
     JobTimeout,
     ResultGone,
 )
+from lineshaft.explaining import Explanation
 from lineshaft.outcomes import JobError
 from lineshaft.transitions import Reason, State, state_of
+
+if TYPE_CHECKING:
+    from lineshaft.events import JobEvent
 
 R_co = TypeVar("R_co", covariant=True)
 
@@ -69,13 +73,16 @@ class JobDoor(Protocol):
     """What a job's calls go through: the app that it belongs to."""
 
     def fetch(self, job_id: str) -> JobRow: ...
-    def await_final(self, job_ids: Sequence[str], timeout: Duration | None) -> None: ...
-    async def aawait_final(self, job_ids: Sequence[str], timeout: Duration | None) -> None: ...
+    def await_final(self, job: Job[Any], timeout: Duration | None, call: str) -> None: ...
+    async def aawait_final(self, job: Job[Any], timeout: Duration | None, call: str) -> None: ...
+    def events(self, job: Job[Any]) -> Generator[JobEvent]: ...
+    def aevents(self, job: Job[Any]) -> AsyncGenerator[JobEvent]: ...
     def cancel_one(self, job_id: str) -> None: ...
     def revive(self, job_id: str) -> None: ...
     def reschedule(self, job_id: str, run_at: datetime | None, delay: Duration | None) -> None: ...
     def delete_one(self, job_id: str) -> None: ...
     def logs(self, job_id: str) -> list[dict[str, Any]]: ...
+    def why(self, job_id: str) -> Explanation: ...
     def load_result(self, name: str, text: str) -> Any: ...
     async def in_thread(self, call: Any, /, *args: Any) -> Any: ...
 
@@ -220,8 +227,13 @@ class Job(Generic[R_co]):
 
     def refresh(self) -> Job[R_co]:
         """Read the job again and return it."""
-        self._take(self._door.fetch(self.id))
+        self.take(self._door.fetch(self.id))
         return self
+
+    def take(self, row: JobRow) -> None:
+        """Become what a row says; for the app, which has read it."""
+        self._row = row
+        self.__dict__.pop("errors", None)
 
     def wait(self, timeout: Duration | None = None) -> Job[R_co]:
         """Wait until the job is final and return it.
@@ -229,9 +241,7 @@ class Job(Generic[R_co]):
         Raises `ResultTimeout` when `timeout` (seconds, or text such as `"30s"`) passes first, `WouldDeadlock` inside a
         job or on an event loop's thread.
         """
-        if not self.state.is_final:
-            self._door.await_final([self.id], timeout)
-            self.refresh()
+        self._door.await_final(self, timeout, "wait")
         return self
 
     def result(self, timeout: Duration | None = None) -> R_co:
@@ -241,9 +251,21 @@ class Job(Generic[R_co]):
         skipped, `ResultGone` when the result or the whole job is no longer kept, and what `wait` raises.
         """
         try:
-            return self.wait(timeout).value
+            self._door.await_final(self, timeout, "result")
         except JobNotFound:
-            raise self._gone() from None
+            raise no_longer_stored(self) from None
+        return self.value
+
+    def events(self) -> Generator[JobEvent]:
+        """Iterate over what happens to the job, from its enqueue to its end; each event renews this snapshot.
+
+        First comes what has happened already, as far as the store keeps it: the enqueue, the failed attempts, the last
+        start, the last progress. Then comes what happens, until the job is final. Of what happens faster than it is
+        looked at, only the last word is told; failed attempts are all told.
+        The events are those of `app.on` (`lineshaft.events`), and matched by class or `kind`. Raises `JobNotFound` once
+        the job is deleted, and `WouldDeadlock` as `wait` does.
+        """
+        return self._door.events(self)
 
     def cancel(self) -> None:
         """Cancel the job: at once when it waits; a running one is asked to stop."""
@@ -265,25 +287,34 @@ class Job(Generic[R_co]):
         """Return what the job logged: `attempt`, `at`, `level`, `logger`, `message`, in order."""
         return self._door.logs(self.id)
 
+    def why(self) -> Explanation:
+        """Return what holds the job now, the most decisive reason first, or how it ended; reads the job again.
+
+        `for hold in job.why()` gives each `hold.kind`, `.text`, `.until`, `.cure` and `.facts`.
+        """
+        return self._door.why(self.id)
+
     async def arefresh(self) -> Job[R_co]:
         """As `refresh`."""
-        self._take(await self._door.in_thread(self._door.fetch, self.id))
+        self.take(await self._door.in_thread(self._door.fetch, self.id))
         return self
 
     async def await_(self, timeout: Duration | None = None) -> Job[R_co]:
         """As `wait`; the underscore is there because `await` is a word of Python."""
-        if not self.state.is_final:
-            await self._door.aawait_final([self.id], timeout)
-            await self.arefresh()
+        await self._door.aawait_final(self, timeout, "await_")
         return self
 
     async def aresult(self, timeout: Duration | None = None) -> R_co:
         """As `result`."""
         try:
-            job = await self.await_(timeout)
+            await self._door.aawait_final(self, timeout, "aresult")
         except JobNotFound:
-            raise self._gone() from None
-        return job.value
+            raise no_longer_stored(self) from None
+        return self.value
+
+    def aevents(self) -> AsyncGenerator[JobEvent]:
+        """As `events`, for `async for`."""
+        return self._door.aevents(self)
 
     async def acancel(self) -> None:
         """As `cancel`."""
@@ -306,13 +337,10 @@ class Job(Generic[R_co]):
         logs: list[dict[str, Any]] = await self._door.in_thread(self._door.logs, self.id)
         return logs
 
-    def _take(self, row: JobRow) -> None:
-        self._row = row
-        self.__dict__.pop("errors", None)
-
-    def _gone(self) -> ResultGone:
-        msg = f"job {self.id} ({self.name}) is not stored any more: it was deleted, or kept for its time (retention)"
-        return ResultGone(msg)
+    async def awhy(self) -> Explanation:
+        """As `why`."""
+        explanation: Explanation = await self._door.in_thread(self._door.why, self.id)
+        return explanation
 
     def _raise_unless_completed(self) -> None:
         match self.state:
@@ -329,6 +357,17 @@ class Job(Generic[R_co]):
                 raise JobNotRun(f"job {self.id} ({self.name}) did not run: it is {state.value}")
             case state:
                 raise ResultGone(f"job {self.id} ({self.name}) has no result yet: it is {state.value}")
+
+
+def no_such_job(job_id: str) -> JobNotFound:
+    """Return the error of who asks for a job that there is not, or no more."""
+    return JobNotFound(f"no job has the id {job_id}: it was deleted, or its history has been pruned")
+
+
+def no_longer_stored(job: Job[Any]) -> ResultGone:
+    """Return the error of who wants the result of a job that is gone."""
+    msg = f"job {job.id} ({job.name}) is not stored any more: it was deleted, or kept for its time (retention)"
+    return ResultGone(msg)
 
 
 def _optional(instant: int | None) -> datetime | None:

@@ -58,6 +58,10 @@ class Cancelled(BaseException):
         self.cause: Cause = cause
 
 
+WORKER_LOST: Final = "lineshaft.WorkerLost"
+"""The type of the error of an attempt whose worker was gone."""
+
+
 class JobError(msgspec.Struct, frozen=True):
     """One attempt's error as it is stored, one JSON object a line."""
 
@@ -154,6 +158,12 @@ class Unknown(NamedTuple):
     error: JobError
 
 
+class Unready(NamedTuple):
+    """No child process could be started for the job; that may pass, or another worker may have more luck."""
+
+    error: JobError
+
+
 class Lost(NamedTuple):
     """The child process died under the job; `max_losses` such ends make it a dead letter."""
 
@@ -162,4 +172,4 @@ class Lost(NamedTuple):
     max_losses: int
 
 
-Outcome = Done | Settled | Failed | Rejected | TimedOut | Stopped | Snoozed | Interrupted | Unknown | Lost
+Outcome = Done | Settled | Failed | Rejected | TimedOut | Stopped | Snoozed | Interrupted | Unknown | Unready | Lost

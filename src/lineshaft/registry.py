@@ -11,6 +11,7 @@ from typing import Any, Final, Literal, ParamSpec, Protocol, TypeVar, overload
 
 from lineshaft.clock import Duration
 from lineshaft.errors import TaskError, UnknownTaskError
+from lineshaft.newjob import NewJob
 from lineshaft.options import UNSET, Lane, Options, PriorityName, Unique
 from lineshaft.retry import Retry
 from lineshaft.task import Task, is_nameless
@@ -62,6 +63,8 @@ class TaskRegistrar:
         tenant: str | None = ...,
         runs_in: Lane | None = ...,
         keep_result: Duration | Literal[False] | None = ...,
+        on_success: NewJob[Any] | Sequence[NewJob[Any]] | None = ...,
+        on_failure: NewJob[Any] | Sequence[NewJob[Any]] | None = ...,
     ) -> TaskDecorator: ...
     def task(self, func: Any = None, **options: Any) -> Any:
         """Register a function as a task, bare or with options.

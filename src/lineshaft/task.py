@@ -5,12 +5,13 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Generic, Literal, ParamSpec, Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, Literal, ParamSpec, Protocol, TypeVar, cast, overload
 
+from lineshaft.blobs import by_content, noted, taken
 from lineshaft.clock import Duration
 from lineshaft.errors import ConfigError, TaskError
+from lineshaft.newjob import NewJob
 from lineshaft.options import UNSET, Lane, Options, PriorityName, Unique, stored_execution
 from lineshaft.payload import DEFAULT_LIMIT, Codecs, Signature
 from lineshaft.retry import Retry
@@ -21,8 +22,12 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 T = TypeVar("T")
 R = TypeVar("R")
-R_co = TypeVar("R_co", covariant=True)
 
+A = TypeVar("A")
+A_contra = TypeVar("A_contra", contravariant=True)
+
+Arguments = tuple[Any, ...] | dict[str, Any]
+"""The positional or the keyword arguments of one job."""
 Items = Sequence[Any]
 Bound = tuple[Sequence[Any], Mapping[str, Any]]
 
@@ -50,6 +55,12 @@ def Inject(provider: Callable[..., Any]) -> Any:  # noqa: N802 - named by the pu
     return Injected(provider)
 
 
+class TakesFirst(Protocol[A_contra]):
+    """A task by its first positional parameter: `enqueue_many` takes plain values of that type."""
+
+    def enqueue(self, first: A_contra, /, *args: Any, **kwargs: Any) -> Any: ...
+
+
 class TaskDoor(Protocol):
     """What a task enqueues through: the app that it belongs to."""
 
@@ -64,21 +75,6 @@ class TaskDoor(Protocol):
     def providers(self) -> Mapping[Callable[..., Any], Callable[..., Any]]: ...
 
 
-@dataclass(slots=True)  # to freeze it would make each one cost four times as much
-class NewJob(Generic[R_co]):
-    """A checked job that is not stored yet; `app.enqueue_many`, batches and workflows take it."""
-
-    name: str
-    args: str
-    """The stored text of the arguments."""
-    options: Options
-    execution: Mapping[str, Any]
-    """How this job runs, where its options said so."""
-    unique_text: str | None = None
-    """The canonical text of the arguments that make it unique."""
-    task: Task[Any, Any, R_co] | None = None
-
-
 class Task(Generic[P, T, R]):
     """A registered function. Calling it runs it here, as before; `enqueue` stores a job that a worker runs."""
 
@@ -86,6 +82,7 @@ class Task(Generic[P, T, R]):
         self.func = func
         self.name = name
         self.defaults = options
+        self._execution = stored_execution({}, options)
         self.is_async = inspect.iscoroutinefunction(plain_function(func))
         self.is_importable = _is_importable(func)
         self.injections = _injections(func)
@@ -136,29 +133,38 @@ class Task(Generic[P, T, R]):
     def enqueue(self, *args: P.args, **kwargs: P.kwargs) -> Job[R]:
         """Store a job for these arguments and return it.
 
-        Raises `ArgumentsError`, `PayloadError`, `PayloadTooLargeError` for arguments that cannot be stored,
-        `QueueFull`, `UniqueConflictError`, `StoreUnavailableError`; nothing is stored then.
+        Raises `ArgumentsError`, `PayloadError`, `PayloadTooLargeError` for arguments that cannot be stored, `QueueFull`
+        and `UniqueConflictError`; nothing is stored then. After `StoreUnavailableError` the job may be stored all the
+        same, when only the answer was lost: `unique=Unique(within=…)` makes it safe to enqueue once more.
         """
-        return self._app.enqueue_new(self._new(args, kwargs, self.defaults, {}))
+        return self._app.enqueue_new(self._new(args, kwargs, self.defaults, self._execution))
 
     async def aenqueue(self, *args: P.args, **kwargs: P.kwargs) -> Job[R]:
         """As `enqueue`."""
-        return await self._app.aenqueue_new(self._new(args, kwargs, self.defaults, {}))
+        return await self._app.aenqueue_new(self._new(args, kwargs, self.defaults, self._execution))
 
     def new(self, *args: P.args, **kwargs: P.kwargs) -> NewJob[R]:
         """Return a checked job that is not stored yet."""
-        return self._new(args, kwargs, self.defaults, {})
+        return self._new(args, kwargs, self.defaults, self._execution)
 
+    @overload
+    def enqueue_many(self: TakesFirst[A], items: Sequence[A | Arguments]) -> list[Job[R]]: ...
+    @overload
+    def enqueue_many(self, items: Sequence[Arguments]) -> list[Job[R]]: ...
     def enqueue_many(self, items: Items) -> list[Job[R]]:
         """Store a job an item, all or none, in one round trip.
 
         An item is one argument, a tuple the positional, a dict the keyword arguments. Raises as `enqueue`.
         """
-        return self._app.enqueue_many([self._new_item(item, self.defaults, {}) for item in items])
+        return self._app.enqueue_many([self._new_item(item, self.defaults, self._execution) for item in items])
 
+    @overload
+    async def aenqueue_many(self: TakesFirst[A], items: Sequence[A | Arguments]) -> list[Job[R]]: ...
+    @overload
+    async def aenqueue_many(self, items: Sequence[Arguments]) -> list[Job[R]]: ...
     async def aenqueue_many(self, items: Items) -> list[Job[R]]:
         """As `enqueue_many`."""
-        return await self._app.aenqueue_many([self._new_item(item, self.defaults, {}) for item in items])
+        return await self._app.aenqueue_many([self._new_item(item, self.defaults, self._execution) for item in items])
 
     def options(
         self,
@@ -176,6 +182,8 @@ class Task(Generic[P, T, R]):
         tenant: str | None = UNSET,
         runs_in: Lane | None = UNSET,
         keep_result: Duration | Literal[False] | None = UNSET,
+        on_success: NewJob[Any] | Sequence[NewJob[Any]] | None = UNSET,
+        on_failure: NewJob[Any] | Sequence[NewJob[Any]] | None = UNSET,
         connection: Any = UNSET,
     ) -> BoundTask[P, T, R]:
         """Return this task with other options for the jobs enqueued through it; they are stored with the job.
@@ -202,7 +210,11 @@ class Task(Generic[P, T, R]):
             kwargs = {name: value for name, value in kwargs.items() if name != "connection"}
         text = self.signature.dump(args, kwargs)
         unique = self.signature.key(args, kwargs, options.unique.names) if options.unique else None
-        return NewJob(self.name, text, options, execution, unique, self)
+        if not noted.blobs:
+            return NewJob(self.name, text, options, execution, unique, self)
+        blobs = taken(text)
+        unique = by_content(unique, blobs) if unique else None
+        return NewJob(self.name, text, options, execution, unique, self, blobs)
 
     def _new_item(self, item: Any, options: Options, execution: Mapping[str, Any]) -> NewJob[R]:
         match item:
@@ -243,10 +255,18 @@ class BoundTask(Generic[P, T, R]):
         """As `Task.new`."""
         return self._task._new(args, kwargs, self._options, self._execution)  # noqa: SLF001 - the two are one
 
+    @overload
+    def enqueue_many(self: TakesFirst[A], items: Sequence[A | Arguments]) -> list[Job[R]]: ...
+    @overload
+    def enqueue_many(self, items: Sequence[Arguments]) -> list[Job[R]]: ...
     def enqueue_many(self, items: Items) -> list[Job[R]]:
         """As `Task.enqueue_many`."""
         return self._task._app.enqueue_many(self._items(items))  # noqa: SLF001 - the two are one
 
+    @overload
+    async def aenqueue_many(self: TakesFirst[A], items: Sequence[A | Arguments]) -> list[Job[R]]: ...
+    @overload
+    async def aenqueue_many(self, items: Sequence[Arguments]) -> list[Job[R]]: ...
     async def aenqueue_many(self, items: Items) -> list[Job[R]]:
         """As `Task.aenqueue_many`."""
         return await self._task._app.aenqueue_many(self._items(items))  # noqa: SLF001 - the two are one

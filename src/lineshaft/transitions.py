@@ -25,6 +25,7 @@ from lineshaft.outcomes import (
     Stopped,
     TimedOut,
     Unknown,
+    Unready,
 )
 
 
@@ -209,9 +210,9 @@ class PutBack(NamedTuple):
 
 Transition = Complete | Close | PutBack
 
-_UNKNOWN_PATIENCE: Final = HOUR
+UNKNOWN_PATIENCE: Final = HOUR
 _UNKNOWN_FIRST_WAIT: Final = SECOND
-_UNKNOWN_LONGEST_WAIT: Final = 5 * MINUTE
+UNKNOWN_LONGEST_WAIT: Final = 5 * MINUTE
 
 
 def decide(held: Held, outcome: Outcome, now: int) -> Transition | None:  # noqa: C901 - one line an outcome
@@ -234,7 +235,10 @@ def decide(held: Held, outcome: Outcome, now: int) -> Transition | None:  # noqa
         case Interrupted():
             return PutBack(held, Stage.READY, None, gives_attempt_back=True)
         case Unknown(error):
-            return _wait_for_newer_worker(held, error, now)
+            return _wait_for_abler_worker(held, error, now)
+        case Unready(error):
+            found = _wait_for_abler_worker(held, error, now)
+            return found._replace(stage=Stage.RETRYING, error=error) if isinstance(found, PutBack) else found
         case Lost(error, retry_in, max_losses):
             return _isolate_or_bury(held, error, retry_in, max_losses, now)
 
@@ -278,12 +282,12 @@ def _place(now: int, delay: int, stage: Stage) -> tuple[Stage, int]:
     return (stage, now + delay) if delay > 0 else (Stage.READY, now)
 
 
-def _wait_for_newer_worker(held: Held, error: JobError, now: int) -> Transition:
+def _wait_for_abler_worker(held: Held, error: JobError, now: int) -> Transition:
     since = held.unknown_since or now
     waited = now - since
-    if waited >= _UNKNOWN_PATIENCE:
+    if waited >= UNKNOWN_PATIENCE:
         return Close(held, Stage.DEAD, Reason.REJECTED, error)
-    delay = min(max(_UNKNOWN_FIRST_WAIT, waited), _UNKNOWN_LONGEST_WAIT)
+    delay = min(max(_UNKNOWN_FIRST_WAIT, waited), UNKNOWN_LONGEST_WAIT)
     return PutBack(held, Stage.SCHEDULED, now + delay, gives_attempt_back=True, unknown_since=since)
 
 

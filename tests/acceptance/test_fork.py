@@ -18,7 +18,9 @@ app = Lineshaft(sys.argv[1])
 def serve(who):
     for turn in range(5):
         job = app.enqueue("work.quick", f"{who}-{turn}")
-        assert job.result(20) == f"{who}-{turn}"
+        result = job.result(20) if turn % 2 else app.gather([job], timeout=20)[0]
+        assert result == f"{who}-{turn}"
+        assert [event.kind for event in job.events()][-1] == "completed"
     os.write(1, f"served {who}\\n".encode())
 
 serve("before")
@@ -44,7 +46,7 @@ def test_fork_after_use(
     worker_process: StartProcess,
     start_process: StartProcess,
 ) -> None:
-    """After import, enqueue, wait and `fork`, parent and children all enqueue and wait at once, each on its own."""
+    """After import, enqueue, wait and `fork`, parent and children all enqueue, wait and follow, each on its own."""
     app = make_app(durable_url)
     worker_process(durable_url)
     script = tmp_path / "prefork.py"

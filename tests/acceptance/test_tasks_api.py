@@ -230,7 +230,7 @@ def test_waiter_that_is_cancelled(app: Lineshaft, start_worker: StartWorker, gat
         job = await hold.aenqueue()
         with anyio.move_on_after(0.05):
             await job.aresult()
-        assert app._waiter._waits == {}
+        assert app._waiter._watcher._waits == {}
         gates.open("go")
         return await job.aresult(10)
 

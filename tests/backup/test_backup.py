@@ -18,36 +18,28 @@ from lineshaft.store import control, copy, inspect, upkeep
 from lineshaft.store.claim import claim_jobs
 from lineshaft.store.copy import TABLES, UNFINISHED, Digest, take_rows
 from lineshaft.store.epoch import LEAP, epoch_began_at, fence
-from lineshaft.store.finish import LogLines, Progress, save_logs, save_progress
+from lineshaft.store.finish import Progress, save_progress
 from lineshaft.store.migrate import newest
 from lineshaft.transitions import Complete, State
-from tests.plugins.engines import NOW, WORKER, claim_held, finish, new_row, open_engine, row_of, state_in, store_rows
+from tests.plugins.contents import Quiet, fill, rows_of
+from tests.plugins.engines import NOW, claim_held, finish, new_row, open_engine, row_of, state_in, store_rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from lineshaft.backup import Restored
-    from lineshaft.engines.base import Engine, Row, Tx
+    from lineshaft.engines.base import Engine, Tx
     from tests.plugins.engines import MakeJob
 
 NOT_COPIED = {
     "worker": "workers belong to where they run",
     "epoch": "a restore begins one",
+    "closure": "a copy closes the store that it leaves, not what is in it",
     "migration": "a backup and a store have a ledger each",
     "turn": "says when upkeep is due, not what there is",
     "block": "tells the pruner where it has looked; it looks anew",
 }
 NOT_COPIED_COLUMNS = {("job", "seq"), ("job", "is_awaited")}
-
-
-class Quiet:
-    """Looks on and says nothing."""
-
-    def step(self, what: str, total: int) -> None:
-        """Hear nothing."""
-
-    def reached(self, done: int) -> None:
-        """Hear nothing."""
 
 
 class Busy(Quiet):
@@ -75,28 +67,6 @@ def target(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
     engine = open_engine(address)
     yield engine
     engine.close()
-
-
-def fill(engine: Engine, make_job: MakeJob) -> dict[State, str]:
-    """Store a job in each state, with logs, a unique key, and queues that are paused and limited."""
-    made = {
-        state: make_job(state, queue=f"in-{state.value}", tags='["ä\\u0000"]').id
-        for state in (
-            State.RUNNING, State.CANCELLING, State.QUEUED, State.SCHEDULED, State.RETRYING, State.COMPLETED,
-            State.DEAD, State.CANCELLED, State.EXPIRED,
-        )
-    }  # fmt: skip
-    engine.write(lambda tx: control.pause_queue(tx, "closed", now=NOW))
-    engine.write(lambda tx: control.limit_queue(tx, "in-queued", 9))
-    held = engine.read(lambda tx: upkeep.orphans(tx, WORKER))
-    engine.write(lambda tx: save_logs(tx, [LogLines(one.held, '{"a": 1}\n{"b": 2}') for one in held], now=NOW))
-    engine.write(lambda tx: tx.load(copy.SQL.load_unique_keys, [("k" * 64, made[State.QUEUED], None)]))  # type: ignore[attr-defined]
-    return made
-
-
-def rows_of(tx: Tx) -> dict[str, set[Row]]:
-    """Return everything that a store holds."""
-    return {table.name: set(take_rows(tx, table)) for table in TABLES}
 
 
 def put_back(engine: Engine, file: Path, *, resumes: bool = False) -> Restored:
@@ -271,7 +241,7 @@ def test_queues_come_back_paused(durable_engine: Engine, make_job: MakeJob, file
     register(durable_engine, "served")
     restored = put_back(durable_engine, file)
     assert restored.paused == ["limited", "served", "waiting"]
-    queues = {name: (paused_at, depth) for name, paused_at, depth in durable_engine.read(inspect.list_queues)}
+    queues = {name: (paused_at, depth) for name, paused_at, depth, *_ in durable_engine.read(inspect.list_queues)}
     assert queues["closed"] == (NOW, None)
     assert queues["limited"][0] is not None
     assert queues["limited"][1] == 5
@@ -334,7 +304,7 @@ def test_older_backup_is_upgraded(durable_engine: Engine, make_job: MakeJob, fil
     """A backup of an older schema goes through the migrations since, in a copy: the file stays as it is."""
     job = make_job(State.COMPLETED).id
     back_up(durable_engine, file, Quiet())
-    dropped = {3: ["epoch"], 4: ["turn", "block"]}
+    dropped = {3: ["epoch", "closure"], 4: ["turn", "block"]}
     assert set(range(3, newest("sqlite") + 1)) == dropped.keys()
     for number, tables in dropped.items():
         for table in tables:

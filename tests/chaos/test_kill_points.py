@@ -34,7 +34,9 @@ _BOTH: Final = (
     *(f"{name}: {when}" for name in _STATEMENTS for when in ("before", "after", "committed")),
     *(f"{name}: {when}" for name in _CALLS for when in ("before", "after")),
 )
-_RINGS: Final = ("ring worker", "ring waiter", "rescue ring worker", "child ring waiter")
+_RINGS: Final = (
+    "ring worker", "ring waiter", "ring follower", "rescue ring worker", "rescue ring follower", "child ring waiter",
+)  # fmt: skip
 POINTS: Final = {
     "sqlite": (*_BOTH, *(f"{name}: {when}" for name in _RINGS for when in ("before", "after"))),
     "postgres": (*_BOTH, *(f"set_idle: {when}" for when in ("before", "after", "committed"))),

@@ -11,7 +11,7 @@ from lineshaft import Lineshaft
 from lineshaft.errors import StoreUnavailableError
 from tests.chaos.conftest import Chaos
 from tests.chaos.proxy import Link
-from tests.plugins.apps import StartProcess
+from tests.plugins.apps import StartProcess, StartWorker, eventually
 
 MakeApp = Callable[..., Lineshaft]
 LEASE = {"heartbeat": "0.2s", "silence": "1s", "lease": "4s", "stop_patience": "0.4s"}
@@ -109,3 +109,22 @@ def test_slow_network(chaos_on_postgres: Chaos, link: Link) -> None:
     chaos.assert_in_order()
     assert set(chaos.states().values()) == {"completed"}
     assert worker._popen.poll() is None
+
+
+def test_far_database(postgres_url: str, link: Link, make_app: MakeApp, start_worker: StartWorker) -> None:
+    """A worker far from its database claims short jobs by hundreds: the way is not taken for the jobs' own time."""
+    app, near = make_app(link.url), make_app(postgres_url)
+
+    @app.task(name="short")
+    def short(number: int) -> int:
+        return number
+
+    worker = start_worker(app, {"default": 10})
+    link.delay = 0.03
+    # The worker notices at its heartbeats how far the store is.
+    eventually(lambda: app._store.engine.clock.round_trip > link.delay)
+    near.enqueue_many([short.new(number) for number in range(3_000)])
+    eventually(lambda: near.jobs.count(state="completed") == 3_000)
+    rounds = len({job.finished_at for job in near.jobs.iter()})
+    assert rounds < 60, f"3,000 jobs were written in {rounds} transactions"
+    assert worker.worker.claimer.queues["default"].floor.place is None

@@ -10,7 +10,7 @@ import pytest
 
 from lineshaft import Lineshaft
 from lineshaft.backup import Restored, back_up, restore
-from lineshaft.doctor import ailments, examine
+from lineshaft.doctor import Patient, ailments, examine
 from lineshaft.store.epoch import LEAP
 from tests.chaos.conftest import Chaos
 from tests.chaos.history import FINAL, Bounds, Event, Findings, Kind, check, now
@@ -163,7 +163,7 @@ def test_under_load(chaos: Chaos, rewound: Rewound, request: pytest.FixtureReque
     fresh = {one.key for one in chaos.events() if one.kind is Kind.SENT and one.at >= rewound.after}
     assert (early | fresh) & acknowledged <= states.keys(), "what was acknowledged and not undone is there"
     assert fresh, "the client went on"
-    assert examine(chaos.app._store.engine, ailments(held_seconds=60)).is_well
+    assert examine(Patient(chaos.app._store.engine, chaos.app.settings), ailments(held_seconds=60)).is_well
 
 
 def test_restored_where_the_store_was_lost(

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sqlite3
 from contextlib import closing
 from typing import TYPE_CHECKING
 
+import click
 import psycopg
 
 if TYPE_CHECKING:
@@ -20,14 +22,59 @@ if TYPE_CHECKING:
 def test_a_well_store(call: Callable[..., Ran], store: Lineshaft, address: str) -> None:
     """Where nothing is wrong, one line says what was looked for, and the exit code is 0."""
     store.migrate()
-    ran = call("doctor", "--held", "1h", "--store", address)
-    assert (ran.code, ran.err) == (0, "")
-    assert ran.out == f"{store.address}: nothing is wrong; looked for a transaction held open for more than 1h\n"
+    ran = call("doctor", "--held", "1h", "--free", "1KB", "--waiting", "90s", "--store", address)
+    assert ran.code == 0
+    assert ran.out.startswith(f"{store.address}: nothing is wrong; looked for a newer schema, an old schema, ")
+    bounds = (
+        "held open for more than 1h",
+        "without a worker for more than 1m30s",
+        "almost full (less than 0.0 MB left)",
+    )
+    for bound in bounds:
+        assert bound in ran.out
     ran = call("doctor", "--held", "1h", "--store", address, "--json")
-    assert ran.json == {
-        "is_well": True, "store": store.address, "findings": [], "unseen": [],
-        "looked_for": ["a transaction held open for more than 1h"],
+    assert {key: ran.json[key] for key in ("is_well", "store", "findings")} == {
+        "is_well": True, "store": store.address, "findings": [],
     }  # fmt: skip
+    assert "a transaction held open for more than 1h" in ran.json["looked_for"]
+    assert all(one.keys() == {"ailment", "reason"} for one in ran.json["unseen"])
+
+
+def test_the_gravest_comes_first(
+    call: Callable[..., Ran], terminal: Callable[..., Ran], store: Lineshaft, address: str
+) -> None:
+    """Findings are in the order of the ailments; on a terminal they fit into 80 columns, but commands stay whole."""
+    store.enqueue("work.add", 1)
+    store.queues.pause("default")
+    found = call("doctor", "--waiting", "0s", "--free", "1024GiB", "--store", address, "--json")
+    assert found.code == 1
+    assert [one["ailment"] for one in found.json["findings"]] == ["disk-almost-full"]
+    store.queues.resume("default")
+    found = call("doctor", "--waiting", "0s", "--free", "1024GiB", "--store", address, "--json")
+    assert [one["ailment"] for one in found.json["findings"]] == ["disk-almost-full", "no-worker"]
+    shown = terminal("doctor", "--waiting", "0s", "--free", "1024GiB", "--store", address)
+    lines = click.unstyle(shown.out).splitlines()
+    assert all(len(line) <= 80 for line in lines if "/" not in line), "paths are not broken"
+    [cure] = [line for line in lines if "worker --queues" in line]
+    printed = shlex.quote(store.address)
+    assert cure == f"   cure   lineshaft --app MODULE:NAME --store {printed} worker --queues default"
+
+
+def test_commands_name_the_app_as_it_was_given(call: Callable[..., Ran], work: Path) -> None:
+    """Where the app is found by itself it is not named; a task that it knows is told from one that nobody knows."""
+    (work / "pyproject.toml").write_text('[tool.lineshaft]\napp = "work:app"\n')
+    assert call("jobs", "enqueue", "work.add", "--args", "[1]").code == 0
+    assert "cure   lineshaft worker --queues sums\n" in call("doctor", "--waiting", "0s").out
+    said = call("--app", "work:app", "doctor", "--waiting", "0s").out
+    assert "cure   lineshaft --app work:app worker --queues sums\n" in said
+
+
+def test_a_password_is_not_printed(call: Callable[..., Ran], postgres_url: str) -> None:
+    """The commands name the store without the password of its address."""
+    call("migrate", "--store", postgres_url)
+    url = postgres_url.replace("postgres@", "postgres:geheim@", 1)
+    ran = call("doctor", "--free", "1024GiB", "--store", url)
+    assert "geheim" not in ran.out + ran.err
 
 
 def test_transactions_held_open(call: Callable[..., Ran], terminal: Callable[..., Ran], postgres_url: str) -> None:

@@ -50,8 +50,8 @@ def test_app_of_the_project(process: Callable[..., Ran], work: Path) -> None:
     [
         ("work", 2, "'work' does not name an app; write module:name"),
         ("nowhere:app", 2, "there is no module 'nowhere'"),
-        ("work:application", 2, "work:application does not exist; give --app work:app"),
-        ("work:add", 2, "work:add is a Task, not a Lineshaft app; give --app work:app"),
+        ("work:application", 2, "work:application does not exist; name work:app"),
+        ("work:add", 2, "work:add is a Task, not a Lineshaft app; name work:app"),
         ("broken:app", 1, "the app's module 'broken' cannot be imported: NameError: name 'oops' is not defined"),
         ("lacking:app", 1, "the app's module 'lacking' cannot be imported: ModuleNotFoundError: No module named 'nix'"),
         ("wrong:app", 2, "the app's module 'wrong' cannot be imported: ConfigError: 'ftp://x' is not a store address"),

@@ -21,18 +21,20 @@ def test_list_queues(call: Callable[..., Ran], store: Lineshaft, address: str, m
     """Queues are listed with what they hold and how they are set."""
     make_job(State.RUNNING, queue="pdf")
     make_job(queue="pdf")
-    store.queues.pause("mail")
+    store.queues.pause("mail", by="ann@desk", reason="letters come back")
     store.queues.update("pdf", max_depth=9)
     assert call("queues", "list", "--store", address).out.splitlines() == [
-        "name  state   queued  running  scheduled  retrying  max depth",
-        "mail  paused       0        0          0         0",
+        "name  state   queued  running  scheduled  retrying  max depth  paused by",
+        "mail  paused       0        0          0         0             ann@desk: letters come back",
         "pdf   open         1        1          0         0          9",
     ]
     [mail, pdf] = call("queues", "list", "--json", "--store", address).json
     assert mail["paused"]
     assert mail["paused_at"].endswith("Z")
+    assert (mail["paused_by"], mail["pause_reason"]) == ("ann@desk", "letters come back")
     assert pdf == {
-        "name": "pdf", "paused": False, "paused_at": None, "depth": 1, "max_depth": 9,
+        "name": "pdf", "paused": False, "paused_at": None, "paused_by": None, "pause_reason": None,
+        "depth": 1, "max_depth": 9,
         "counts": {"queued": 1, "running": 1},
     }  # fmt: skip
 

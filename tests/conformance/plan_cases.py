@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from lineshaft.ids import new_id
-from lineshaft.store import claim, control, enqueue, finish, inspect, upkeep
+from lineshaft.store import claim, control, enqueue, explain, finish, inspect, rates, upkeep
 from lineshaft.store.queries import Statements
 from tests.plugins.engines import KEPT_UNTIL, NOW, WORKER, new_row
 
@@ -23,9 +23,9 @@ BATCH = 100
 UNIQUE = Statements("unique", "lineshaft.features.unique")
 BY_NAME: dict[str, Statement] = {
     name: statement
-    for module in (claim.SQL, enqueue.SQL, finish.SQL, upkeep.SQL, control.SQL, inspect.SQL, UNIQUE)
+    for module in (claim.SQL, enqueue.SQL, finish.SQL, upkeep.SQL, control.SQL, inspect.SQL, rates.SQL, explain.SQL)
     for name, statement in module.by_name.items()
-}
+} | UNIQUE.by_name
 RARE = {
     "plan_for_values": "before a count; it reads nothing",
     "set_paused": "somebody pauses a queue; it writes one row",
@@ -33,6 +33,8 @@ RARE = {
     "ensure_history": "once an hour; it makes partitions",
     "register_worker": "once a worker",
     "set_draining": "once a worker",
+    "set_blocked": "a job blocks an event loop, or does no longer; it writes one row",
+    "drain_workers": "somebody drains workers; it writes their rows",
     "remove_worker": "once a worker that died",
     "last_of_chunk": "once an hour, a chunk of keys at a time",
     "lock_unheld": "once an hour, a chunk of keys at a time",
@@ -74,7 +76,10 @@ class Case:
 
 def hot_cases(known: Known) -> dict[str, Case]:
     """Return every hot statement as it is run with a batch of 100."""
-    return {**_enqueue(known), **_claim(known), **_finish(known), **_beat(known), **_ask(known), **_unique(known)}
+    return {
+        **_enqueue(known), **_claim(known), **_finish(known), **_beat(known), **_ask(known), **_look(known),
+        **_why(known), **_unique(known),
+    }  # fmt: skip
 
 
 def _case(name: str, params: Mapping[str, Any] | None = None, rows: Sequence[Params] | None = None) -> Case:
@@ -134,7 +139,7 @@ def _finish(known: Known) -> dict[str, Case]:
 def _beat(known: Known) -> dict[str, Case]:
     silent = {"worker": WORKER, "now": NOW, "silence": 3_000_000, "lease": 60_000_000}
     return {
-        "beat": _case("beat", {"worker": WORKER, "server": "", "now": NOW}),
+        "beat": _case("beat", {"worker": WORKER, "server": "", "now": NOW, "load": None}),
         "set_idle": _case("set_idle", {"worker": WORKER, "is_idle": True}),
         "suspects": _case("suspects", silent),
         "cancel_requests": _case("cancel_requests", {"worker": WORKER, "ids": [one.id for one in known.held]}),
@@ -161,15 +166,42 @@ def _ask(known: Known) -> dict[str, Case]:
         "list_live behind all": _case("list_live", {**page, "cursor": OLDEST}),
         "list_unsuccessful behind all": _case("list_unsuccessful", {**page, "cursor": OLDEST}),
         "list_completed behind all": _case("list_completed", {**page, "cursor": OLDEST}),
-        "mark_awaited": _case("mark_awaited", ids),
+        "get_jobs": _case("get_jobs", {"ids": known.waiting}),
+        "get_jobs finished": _case("get_jobs", {"ids": known.finished}),
+        "mark_awaited": _case("mark_awaited", {**ids, "is_followed": True}),
         "still_unfinished": _case("still_unfinished", ids),
+        "glance_at_jobs": _case("glance_at_jobs", ids),
         "cancel_waiting": _case("cancel_waiting", ids),
-        "request_cancel": _case("request_cancel", {"ids": [one.id for one in known.held]}),
+        "request_cancel": _case("request_cancel", {"ids": [one.id for one in known.held], "now": NOW}),
         "revive_jobs": _case("revive_jobs", finished),
         "reschedule_job": _case("reschedule_job", {"id": known.waiting[0], "stage": 0, "run_at": NOW}),
         "delete_jobs": _case("delete_jobs", finished),
         "list_workers": _case("list_workers"),
         "list_queues": _case("list_queues"),
+    }
+
+
+def _look(_known: Known) -> dict[str, Case]:
+    """What `lineshaft top` asks again and again; its counts stop at the batch."""
+    return {
+        "list_heads": _case("list_heads", {"limit": BATCH}),
+        "count_ready": _case("count_ready", {"limit": BATCH}, [{"queue": "default", "rank": 0}]),
+        "count_due": _case("count_due", {"limit": BATCH}),
+        "enqueued_total": _case("enqueued_total"),
+    }
+
+
+def _why(known: Known) -> dict[str, Case]:
+    """What is asked to explain a job; its looks at a queue stop at the batch."""
+    behind_all = {"queue": "default", "rank": 100, "run_at": NOW, "id": known.waiting[0], "limit": BATCH}
+    return {
+        "explain_job": _case("explain_job", {"id": known.waiting[0]}),
+        "explain_job finished": _case("explain_job", {"id": known.finished[0]}),
+        "queue_pause": _case("queue_pause", {"queue": "default"}),
+        "count_ahead": _case("count_ahead", behind_all),
+        "count_ahead of an empty queue": _case("count_ahead", {**behind_all, "queue": "empty"}),
+        "held_at_head": _case("held_at_head", {"queue": "default", "limit": BATCH}),
+        "held_at_head of an empty queue": _case("held_at_head", {"queue": "empty", "limit": BATCH}),
     }
 
 

@@ -24,7 +24,8 @@ from lineshaft.engines.callers import caller_tx, is_async_connection, needs_call
 from lineshaft.engines.postgres import PostgresEngine
 from lineshaft.engines.postgres.prepared import number_parameters
 from lineshaft.engines.sqlite import SqliteEngine
-from lineshaft.errors import ConfigError, QueueFull, SchemaError, StoreError
+from lineshaft.errors import ConfigError, QueueFull, SchemaError, StoreClosedError, StoreError
+from lineshaft.store.closure import Closure, close_store
 from lineshaft.store.enqueue import NewRow, insert_jobs
 from lineshaft.store.migrate import migrate
 from tests.conformance.caller_kinds import COMMITTING, TRANSACTIONAL, Caller, Store
@@ -190,6 +191,18 @@ def test_refused_statement(store: Store, caller: Caller) -> None:
         store.enqueue(caller.connection, new_rows(1, args=None))
     assert "null" in str(raised.value).lower()
     assert "\n" not in str(raised.value)
+    caller.rollback()
+    assert (store.jobs(), store.own_rows()) == ([], [])
+
+
+@every_kind
+def test_closed_store(store: Store, caller: Caller) -> None:
+    """A store that is closed refuses jobs on a caller's connection too, and the caller can roll back and go on."""
+    closed = Closure("it's moved", "{}")
+    store.engine.write(lambda tx: close_store(tx, store.engine, closed))
+    caller.execute(OWN_ROW.format(store.prefix))
+    with pytest.raises(StoreClosedError, match=r"^it's moved$"):
+        store.enqueue(caller.connection, new_rows(1))
     caller.rollback()
     assert (store.jobs(), store.own_rows()) == ([], [])
 

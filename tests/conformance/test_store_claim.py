@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -140,10 +140,14 @@ def test_promotion_goes_by_time_in_portions(engine: Engine) -> None:
 
 def test_overdue_jobs_expire(engine: Engine) -> None:
     """A job whose deadline passed before its first attempt ends as expired; one whose deadline is to come does not."""
+    carried: Any = {"tenant": "acme", "options": '{"timeout":1}', "context": '{"user":7}'}
     late, early, never = new_row(deadline=NOW), new_row(deadline=NOW + 1), new_row()
-    scheduled = new_row(deadline=NOW - SECOND, run_at=NOW + HOUR, stage=0)
+    scheduled = new_row(deadline=NOW - SECOND, run_at=NOW + HOUR, stage=0, **carried)
     store_rows(engine, late, early, never, scheduled)
-    assert {*expire(engine)} == {Expired(one["id"], "shop.render", "default", 0) for one in (late, scheduled)}
+    assert {*expire(engine)} == {
+        Expired(late["id"], "shop.render", "default", 0, 0, None, None, None),
+        Expired(scheduled["id"], "shop.render", "default", 0, 0, **carried),
+    }
     assert {state_in(engine, one["id"]) for one in (late, scheduled)} == {State.EXPIRED}
     assert {state_in(engine, one["id"]) for one in (early, never)} == {State.QUEUED}
     assert row_of(engine, late["id"]).finished_at == NOW

@@ -259,3 +259,13 @@ def test_concurrent_resends_store_one_job(
     rows = [new_row(run_at=NOW + HOUR, stage=0) for _ in range(5)]
     race(4, lambda _: store_rows(engine, *rows, is_resend=True))
     assert count(engine) == 5
+
+
+def test_a_depth_may_be_passed_over(engine: Engine) -> None:
+    """Rows that are not limited are stored whatever the depth of their queue, in one statement for all queues."""
+    limit(engine, 1)
+    rows = [new_row(), new_row(), new_row(queue="other")]
+    engine.write(lambda tx: insert_jobs(tx, rows, is_limited=False))
+    assert {state_in(engine, row["id"]) for row in rows} == {State.QUEUED}
+    with pytest.raises(QueueFull):
+        engine.write(lambda tx: insert_jobs(tx, [new_row()]))

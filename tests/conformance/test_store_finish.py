@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from lineshaft.engines.base import Engine
+    from lineshaft.store.finish import Written
     from lineshaft.transitions import Held, Transition
     from tests.plugins.engines import Made, MakeJob
 
@@ -232,3 +233,18 @@ def test_each_transition_has_its_own_expiry(engine: Engine, make_job: MakeJob) -
     engine.write(lambda tx: write_transitions(tx, both, worker=WORKER, now=NOW, keep=keep))
     expiries = [engine.read(lambda tx: tx.run(EXPIRY, {"id": one.id})) for one in (done, dead)]  # noqa: B023 - run at once
     assert expiries == [[(KEPT_UNTIL,)], [(KEPT_UNTIL + 1,)]]
+
+
+def test_a_repeated_write_is_told_from_a_first_one(engine: Engine, make_job: MakeJob) -> None:
+    """`is_certain` says that this transaction wrote all that it returns; what was written before makes it doubtful."""
+    first, second = make_job(State.RUNNING), make_job(State.RUNNING)
+    one, two = Complete(first.held, None), Close(second.held, Stage.DEAD, Reason.ERROR, None)
+
+    def write(*transitions: Transition) -> Written:
+        return engine.write(
+            lambda tx: write_transitions(tx, transitions, worker=WORKER, now=NOW, keep=lambda _: KEPT_UNTIL)
+        )
+
+    assert write(one).is_certain
+    again = write(one, two)
+    assert (list(again), again.is_certain) == ([one, two], False)

@@ -131,6 +131,31 @@ def test_awaited_jobs_are_those_unfinished(engine: Engine, make_job: MakeJob) ->
     assert engine.read(lambda tx: inspect.still_unfinished(tx, wanted)) == {waiting.id}
 
 
+def test_many_jobs_are_read_at_once(engine: Engine, make_job: MakeJob) -> None:
+    """Finished and unfinished jobs are read together, each as it is read alone; ids that are not there are left out."""
+    made = [make_job(state) for state in (State.COMPLETED, State.DEAD, State.RUNNING, State.SCHEDULED)]
+    ids = [one.id for one in made]
+    unknown = new_row()["id"]
+    found = engine.read(lambda tx: inspect.get_jobs(tx, [*ids, unknown, *(new_row()["id"] for _ in range(300))]))
+    assert found == {job_id: row_of(engine, job_id) for job_id in ids}
+    assert engine.read(lambda tx: inspect.get_jobs(tx, [])) == {}
+
+
+def test_a_glance_shows_what_a_move_changes(engine: Engine, make_job: MakeJob) -> None:
+    """A claim and an end change what a glance at a job shows; a job that nobody touched looks the same."""
+    moved, still = make_job(), make_job(State.SCHEDULED)
+
+    def glance() -> dict[str, object]:
+        return dict(engine.read(lambda tx: inspect.glance_at_jobs(tx, [moved.id, still.id])))
+
+    first = glance()
+    [held] = claim_held(engine)
+    second = glance()
+    assert first[moved.id] != second[moved.id]
+    finish(engine, Complete(held, "1"))
+    assert glance() == {still.id: first[still.id]}
+
+
 def test_unfinished_jobs_are_counted_by_queue(engine: Engine, make_job: MakeJob) -> None:
     """The figures by queue, stage and holding cover the unfinished jobs and no finished one."""
     for state in (State.RUNNING, State.CANCELLING, State.COMPLETED, State.QUEUED, State.SCHEDULED):
@@ -162,7 +187,7 @@ def test_workers_are_listed_as_registered(engine: Engine) -> None:
     engine.write(lambda tx: upkeep.set_idle(tx, worker=worker, is_idle=True))
     engine.write(lambda tx: upkeep.set_draining(tx, worker=worker))
     [row] = engine.read(inspect.list_workers)
-    assert row == (worker, "h", 9, "1", '{"pdf":4}', '["a.b"]', NOW, NOW + HOUR, True, True)
+    assert row == (worker, "h", 9, "1", '{"pdf":4}', '["a.b"]', NOW, NOW + HOUR, True, True, None)
 
 
 def test_a_read_sees_what_a_write_left(engine: Engine, make_job: MakeJob) -> None:

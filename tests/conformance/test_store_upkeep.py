@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from lineshaft.clock import SECOND
 from lineshaft.store import claim, inspect, upkeep
@@ -52,10 +52,10 @@ def test_worker_ids_are_never_used_twice(engine: Engine) -> None:
 def test_a_beat_renews_and_says_whether_the_worker_still_counts(engine: Engine) -> None:
     """A beat moves the heartbeat; that of a worker declared dead is refused."""
     worker = register(engine, NOW)
-    assert beat(engine, worker, NOW + 5) is True
+    assert beat(engine, worker, NOW + 5) == upkeep.Beaten(is_draining=False)
     assert [row.heartbeat_at for row in engine.read(inspect.list_workers)] == [NOW + 5]
     engine.write(lambda tx: upkeep.remove_worker(tx, worker))
-    assert beat(engine, worker, NOW + 6) is False
+    assert beat(engine, worker, NOW + 6) is None
     assert engine.read(inspect.list_workers) == []
 
 
@@ -119,7 +119,8 @@ def test_server_start_is_named_alike_in_every_time_zone(
 
 def test_orphans_are_what_a_worker_holds(engine: Engine, make_job: MakeJob) -> None:
     """A rescue is given the jobs that the dead worker holds, with all that decides about them, and no others."""
-    plain = make_job(State.RUNNING, name="a.b", max_attempts=5)
+    carried: Any = {"tenant": "acme", "options": '{"timeout":1}', "context": '{"user":7}'}
+    plain = make_job(State.RUNNING, name="a.b", max_attempts=5, **carried)
     asked = make_job(State.CANCELLING, queue="pdf")
     isolated = make_job(State.RUNNING)
     finish(engine, PutBack(isolated.held, Stage.READY, NOW, losses=1, isolates=True, gives_attempt_back=True))
@@ -131,7 +132,14 @@ def test_orphans_are_what_a_worker_holds(engine: Engine, make_job: MakeJob) -> N
     found = {one.held.id: one for one in engine.read(lambda tx: upkeep.orphans(tx, WORKER))}
     assert found.keys() == {plain.id, asked.id, isolated.id}
     assert found[plain.id] == upkeep.Orphan(
-        plain.held, is_isolated=False, max_attempts=5, cancel_requested=False, queue="default", name="a.b"
+        plain.held,
+        is_isolated=False,
+        max_attempts=5,
+        cancel_requested=False,
+        queue="default",
+        name="a.b",
+        started_at=NOW,
+        **carried,
     )
     assert (found[asked.id].cancel_requested, found[asked.id].queue) == (True, "pdf")
     assert (found[isolated.id].is_isolated, found[isolated.id].held) == (True, again)

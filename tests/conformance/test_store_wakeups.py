@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from lineshaft.store import control, inspect, upkeep
-from lineshaft.store.claim import promote_due
+from lineshaft.store.claim import Place, claim_jobs, promote_due
 from lineshaft.store.enqueue import insert_alone, insert_jobs
-from lineshaft.transitions import Complete, State
-from tests.plugins.engines import LIMIT_SECONDS, NOW, finish, new_row, store_rows
+from lineshaft.store.finish import Progress, save_progress
+from lineshaft.transitions import Complete, PutBack, Stage, State
+from tests.plugins.engines import LIMIT_SECONDS, NOW, WORKER, claim_held, finish, new_row, store_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -146,6 +147,55 @@ def test_the_end_of_an_awaited_job_wakes_who_waits(engine: Engine, make_job: Mak
         engine.write(lambda tx: control.cancel_jobs(tx, [job.id], now=NOW, expires_at=NOW))
     assert waiter.receive(LIMIT_SECONDS)
     waiter.close()
+
+
+@pytest.mark.parametrize("verb", ["delete", "purge"])
+def test_an_awaited_job_that_is_deleted_wakes_who_waits(engine: Engine, make_job: MakeJob, verb: str) -> None:
+    """Who waits for a job hears that it is gone."""
+    job = make_job(State.SCHEDULED)
+    waiter = engine.listen("waiter")
+    engine.write(lambda tx: inspect.mark_awaited(tx, [job.id]))
+    if verb == "delete":
+        engine.write(lambda tx: control.delete_jobs(tx, [job.id]))
+    else:
+        engine.write(lambda tx: control.purge_queue(tx, "default"))
+    assert waiter.receive(LIMIT_SECONDS)
+    waiter.close()
+
+
+def test_whoever_follows_hears_of_each_move_and_who_waits_of_the_end_only(engine: Engine, make_job: MakeJob) -> None:
+    """A claim, a word of progress and a job put back wake its followers; its end wakes those who wait for it too."""
+    job = make_job()
+    follower, waiter = engine.listen("follower"), engine.listen("waiter")
+    engine.write(lambda tx: inspect.mark_awaited(tx, [job.id], is_followed=True))
+    for place in (None, Place(0, 0, job.id)):
+        held = engine.write(
+            lambda tx, place=place: claim_jobs(tx, queue="default", limit=1, worker=WORKER, now=NOW, start=place)
+        )[0].held
+        assert follower.receive(LIMIT_SECONDS)
+        engine.write(lambda tx, held=held: save_progress(tx, [Progress(held, "[0.5]")], worker=WORKER))
+        assert follower.receive(LIMIT_SECONDS)
+        finish(engine, PutBack(held, Stage.READY, None))
+        assert follower.receive(LIMIT_SECONDS)
+    assert is_quiet(waiter)
+    [held] = claim_held(engine)
+    finish(engine, Complete(held, "1"))
+    for listener in (follower, waiter):
+        assert listener.receive(LIMIT_SECONDS)
+        listener.close()
+
+
+def test_moves_of_jobs_that_nobody_follows_are_not_announced(postgres_engine: Engine) -> None:
+    """On PostgreSQL only a followed job's moves cost a notification; of one that is awaited, only the end does."""
+    engine, row = postgres_engine, new_row()
+    store_rows(engine, row)
+    follower = engine.listen("follower")
+    engine.write(lambda tx: inspect.mark_awaited(tx, [row["id"]]))
+    [held] = claim_held(engine)
+    engine.write(lambda tx: save_progress(tx, [Progress(held, "[0.5]")], worker=WORKER))
+    finish(engine, PutBack(held, Stage.READY, None))
+    assert is_quiet(follower)
+    follower.close()
 
 
 def test_listener_that_came_within_one_tick_is_rung(sqlite_engine: Engine) -> None:

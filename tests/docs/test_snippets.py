@@ -4,32 +4,49 @@ A page's Python blocks run in order, each page in a process and a temporary fold
 
     ```python                     code of the page; later blocks see the names of earlier ones
     ```python title="work.py"     a file: saved under that name, so that other blocks can import it, then run
-    ```python no-run              shown only, but it must parse
+    ```python no-run: why         shown only, but it must parse
     ```console                    `$ lineshaft ...` lines: the command and its options must exist
+    ```toml, json, yaml           must parse
+
+What other languages say is checked by the tests that READERS names.
 """
 
 from __future__ import annotations
 
 import ast
+import json
 import re
 import shlex
 import subprocess
 import sys
 import textwrap
+import tomllib
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+import yaml
 
 ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")), ROOT / "examples" / "README.md"]
 FENCE = re.compile(r"^(?P<indent> *)```(?P<info>\w[^\n`]*)\n(?P<body>.*?)^(?P=indent)```", re.MULTILINE | re.DOTALL)
 TITLE = re.compile(r'title="([^"]+\.py)"')
 SECONDS_A_PAGE = 50
+READERS: dict[str, Callable[[str], object]] = {
+    "python": ast.parse,
+    "console": str,  # test_commands_exist, and of the quickstart test_quickstart.py
+    "toml": tomllib.loads,
+    "json": json.loads,
+    "yaml": yaml.safe_load,
+    "ini": str,  # test_deployment.py
+    "dockerfile": str,  # test_deployment.py
+    "sql": str,  # test_deployment.py
+    "mermaid": str,  # test_states.py
+    "sh": str,  # tests/cli/test_completion.py
+    "text": str,  # what a program printed
+}
+PROMPTS = re.compile(r"^ *\$ .*", re.MULTILINE)
 SHELL_OPERATORS = re.compile(r"[|&;<>]+")
 
 
@@ -49,6 +66,13 @@ class Block:
         return title[1] if title else None
 
     @property
+    def reason(self) -> str | None:
+        """Why the block is not run, None for one that is."""
+        mark, colon, reason = self.marks.partition(":")
+        assert not colon or (mark == "no-run" and reason.strip()), f"line {self.line}: {self.marks!r}"
+        return reason.strip() if colon else None
+
+    @property
     def in_place(self) -> str:
         """The code on the line where the page has it, so that a traceback names the page's line."""
         return "\n" * (self.line - 1) + self.code
@@ -65,7 +89,7 @@ def scripts(page: list[Block]) -> dict[str, str]:
     """Return the files to save and run, in the order of the page: those that it titles, and one with all the rest."""
     files: dict[str, str] = {}
     for block in page:
-        if "no-run" not in block.marks.split():
+        if block.reason is None:
             name = block.file or "page.py"
             files[name] = merge(files.get(name, ""), block.in_place)
     return files
@@ -134,10 +158,13 @@ def test_python_runs(page: Path, tmp_path: Path) -> None:
 
 
 @every_page
-def test_python_parses(page: Path) -> None:
-    """Python that is shown but not run is Python all the same."""
-    for block in page_blocks(page, "python"):
-        ast.parse(block.in_place, filename=str(page))
+def test_every_block_is_read(page: Path) -> None:
+    """Each block that names a language has a reader, and is what that language allows, also where it is not run."""
+    text = page.read_text(encoding="utf-8")
+    assert not PROMPTS.findall(FENCE.sub("", text)), "a shell line stands in a block that names no language"
+    for block in blocks(text):
+        READERS[block.language](block.in_place)
+        assert block.reason is None or block.language == "python"
 
 
 @pytest.mark.parametrize("command", shown_commands())
@@ -167,7 +194,7 @@ PAGE = textwrap.dedent(
       from work import X
       ```
 
-    ```python no-run
+    ```python no-run: nobody answers
     input()
     ```
 

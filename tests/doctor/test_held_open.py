@@ -14,6 +14,7 @@ from psycopg import pq
 from psycopg.conninfo import make_conninfo
 
 from lineshaft.doctor import Finding, HeldOpen, Unseen, examine
+from tests.doctor.conftest import patient_of
 from tests.plugins.engines import new_row, open_engine, store_rows
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ sys.stdin.readline()
 
 def look(engine: Engine, ailment: HeldOpen) -> list[Finding]:
     """Return what is wrong."""
-    return [one for one in ailment.look(engine) if isinstance(one, Finding)]
+    return [one for one in ailment.look(patient_of(engine)) if isinstance(one, Finding)]
 
 
 def be_a_replica_for_a_moment(url: str, slot: str) -> None:
@@ -152,11 +153,11 @@ def test_others_that_cannot_be_seen(postgres_engine: Engine) -> None:
         admin.commit()
         try:
             engine = type(postgres)(make_conninfo(postgres._url, user="stranger"), schema=postgres.schema)
-            [unseen] = [one for one in AT_ONCE.look(engine) if isinstance(one, Unseen)]
+            [unseen] = [one for one in AT_ONCE.look(patient_of(engine)) if isinstance(one, Unseen)]
             engine.close()
             admin.execute(unseen.reason.partition("run: ")[2])
             admin.commit()
-            assert [one for one in AT_ONCE.look(engine) if isinstance(one, Unseen)] == []
+            assert [one for one in AT_ONCE.look(patient_of(engine)) if isinstance(one, Unseen)] == []
             engine.close()
         finally:
             admin.rollback()
@@ -199,7 +200,7 @@ def test_report_tells_everything_at_once(postgres_engine: Engine) -> None:
     with connected(postgres_engine) as one, connected(postgres_engine) as another:
         for each in (one, another):
             each.execute("select txid_current()")
-        report = examine(postgres_engine, [AT_ONCE])
+        report = examine(patient_of(postgres_engine), [AT_ONCE])
         pids = {found.facts.get("pid") for found in report.findings}
         assert {one.info.backend_pid, another.info.backend_pid} <= pids
         assert not report.is_well

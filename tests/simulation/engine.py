@@ -37,6 +37,7 @@ class HostClock(SystemClock):
     """The simulated time, as one host reads it."""
 
     def __init__(self, schedule: Schedule) -> None:
+        super().__init__()
         self._schedule = schedule
         self.skew = 0
         """Microseconds that its wall clock goes before the true time."""

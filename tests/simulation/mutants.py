@@ -12,6 +12,7 @@ from lineshaft.engines.base import Statement
 from lineshaft.engines.sqlite.locks import LockFolder
 from lineshaft.store import claim, finish
 from lineshaft.store.queries import Statements
+from lineshaft.store.upkeep import Beaten
 from lineshaft.worker import liveness
 from lineshaft.worker.liveness import Upkeep
 from lineshaft.worker.loop import StoreLoop
@@ -60,9 +61,8 @@ def _rescue_at_once(rescuer: Any, now: int) -> int:
     return sum(rescuer._rescue(one) for one in rescuer._dead(now))
 
 
-def _beat_true(beat: Callable[..., bool]) -> Callable[..., bool]:
-    def always(*args: Any, **kwargs: Any) -> bool:
-        beat(*args, **kwargs)
-        return True
+def _beat_true(beat: Callable[..., Beaten | None]) -> Callable[..., Beaten | None]:
+    def always(*args: Any, **kwargs: Any) -> Beaten | None:
+        return beat(*args, **kwargs) or Beaten(is_draining=False)
 
     return always

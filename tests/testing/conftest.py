@@ -10,8 +10,6 @@ from types import ModuleType
 
 import pytest
 
-collect_ignore = ["example_app"]  # a project of its own, which test_plugin.py runs
-
 
 @pytest.fixture
 def shop(durable_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:

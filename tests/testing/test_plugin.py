@@ -12,7 +12,7 @@ import pytest
 from lineshaft.testing import plugin
 
 ROOT = Path(__file__).parents[2]
-EXAMPLE = Path(__file__).with_name("example_app")
+EXAMPLE = ROOT / "examples" / "postroom"
 # The installed plugin, where there is one, is the same under another name.
 PLUGIN = ("-p", "no:lineshaft", "-p", "lineshaft.testing.plugin", "-p", "no:randomly", "-W", "error")
 APP = """
@@ -44,8 +44,9 @@ def test_plugin_is_registered() -> None:
 
 
 @pytest.mark.parametrize("workers", ["0", "2"])
-def test_example_application(pytester: pytest.Pytester, workers: str) -> None:
+def test_example_application(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, workers: str) -> None:
     """The example application's tests pass with its production store out of reach, in one process and in several."""
+    monkeypatch.setenv("LINESHAFT_STORE", "postgresql://nobody@192.0.2.1:1/production?connect_timeout=1")
     shutil.copytree(EXAMPLE, pytester.path, dirs_exist_ok=True)
     pytester.makeini("[pytest]\nlineshaft_app = postroom:app")
     result = pytester.runpytest_subprocess(*PLUGIN, "-n", workers)
@@ -81,10 +82,10 @@ def test_app_is_found(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
     "named, said",
     [
         (None, "*no Lineshaft app is named: set lineshaft_app*"),
-        ("shop", "*'shop' must be named as module:name*"),
-        ("nowhere:app", "*'nowhere:app' cannot be found: No module named 'nowhere'*"),
-        ("shop:nothing", "*'shop:nothing' cannot be found*"),
-        ("shop:TEXT", "*'shop:TEXT' is a str, not a Lineshaft app*"),
+        ("shop", "*'shop' does not name an app; write module:name*"),
+        ("nowhere:app", "*there is no module 'nowhere' in *"),
+        ("shop:nothing", "*shop:nothing does not exist; module 'shop' holds no Lineshaft app*"),
+        ("shop:TEXT", "*shop:TEXT is a str, not a Lineshaft app*"),
     ],
 )
 def test_app_is_not_found(pytester: pytest.Pytester, named: str | None, said: str) -> None:

@@ -8,6 +8,8 @@ from __future__ import annotations
 from typing import assert_type
 
 from lineshaft import Job, Lineshaft, NewJob, Retry
+from lineshaft.events import JobEvent, JobProgressed
+from lineshaft.explaining import Hold
 
 app = Lineshaft("memory://")
 
@@ -27,6 +29,11 @@ async def asynchronous(amount: float) -> bytes:
     return str(amount).encode()
 
 
+@app.task
+def without() -> None:
+    return
+
+
 def a_plain_call_keeps_its_signature() -> None:
     assert_type(bare(7, draft=True), str)
     assert_type(configured("x"), list[int])
@@ -35,6 +42,7 @@ def a_plain_call_keeps_its_signature() -> None:
 def enqueue_gives_a_job_of_the_result() -> None:
     assert_type(bare.enqueue(7, draft=True), Job[str])
     assert_type(bare.enqueue(7).result(timeout=30), str)
+    assert_type(bare.enqueue(7).why()[0], Hold)
     assert_type(configured.enqueue("x"), Job[list[int]])
     assert_type(bare.new(7), NewJob[str])
     assert_type(bare.enqueue_many([7, 8, 9]), list[Job[str]])
@@ -45,14 +53,64 @@ def a_coroutine_is_unwrapped() -> None:
     assert_type(asynchronous.new(1.5), NewJob[bytes])
 
 
+def an_item_is_one_argument_or_a_tuple_or_a_dict() -> None:
+    bare.enqueue_many(range(3))
+    bare.enqueue_many([7, (8,), {"document_id": 9, "draft": True}])
+    bare.options(delay=5).enqueue_many([7])
+    without.enqueue_many([(), {}])
+    app.enqueue_many([bare.new(7), bare.new(8, draft=True)])
+
+
+async def and_so_do_the_twins() -> None:
+    assert_type(await bare.aenqueue_many([7, (8,)]), list[Job[str]])
+
+
 def options_keep_the_signature() -> None:
     assert_type(bare.options(delay="10m", priority="low", tags=["q3"]).enqueue(7, draft=True), Job[str])
+
+
+@app.task(on_success=bare.new(7), on_failure=[bare.new(7, draft=True), configured.new("x")])
+def followed() -> int:
+    return 1
+
+
+def follow_ups_are_checked_jobs() -> None:
+    assert_type(followed.enqueue(), Job[int])
+    bare.options(on_success=followed.new(), on_failure=None).enqueue(7)
+    bare.options(on_success=bare.enqueue(7))  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    bare.options(on_failure=bare.new("seven"))  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 
 
 async def the_twins_are_awaited() -> None:
     job = await bare.aenqueue(7)
     assert_type(job, Job[str])
     assert_type(await job.aresult(timeout=30), str)
+    assert_type(await app.agather([job, job], timeout="30s"), list[str])
+    async for ended in app.aas_completed([job]):
+        assert_type(ended, Job[str])
+    async for event in job.aevents():
+        assert_type(event, JobEvent)
+
+
+def many_jobs_are_waited_for() -> None:
+    jobs = bare.enqueue_many([7, 8])
+    assert_type(app.gather(jobs), list[str])
+    assert_type(app.gather(iter(jobs), timeout=5, return_exceptions=False), list[str])
+    assert_type(app.gather(jobs, return_exceptions=True), list[str | Exception])
+    assert_type([job.value for job in app.as_completed(jobs, timeout="5s")], list[str])
+    for event in jobs[0].events():
+        assert_type(event, JobEvent)
+        if isinstance(event, JobProgressed):
+            assert_type(event.fraction, float)
+
+
+def several_kinds_of_jobs_are_waited_for() -> None:
+    mixed: list[Job[str] | Job[list[int]]] = [bare.enqueue(7), configured.enqueue("x")]
+    results: list[str | list[int]] = app.gather(mixed)
+    assert_type(results, list[str | list[int]])
+    app.gather(bare.enqueue(7))  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType]
+    app.gather([bare.new(7)])  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    app.as_completed(bare.enqueue(7))  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 
 
 def wrong_arguments_are_errors() -> None:
@@ -62,3 +120,15 @@ def wrong_arguments_are_errors() -> None:
     bare.new("seven")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     bare.options(delay=5).enqueue("seven")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     bare.options(typo=True)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    bare.new()  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    bare.enqueue_many(["seven"])  # type: ignore[list-item]  # pyright: ignore[reportCallIssue, reportArgumentType]
+    bare.enqueue_many(7)  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue, reportArgumentType]
+    bare.options(delay=5).enqueue_many(["seven"])  # type: ignore[list-item]  # pyright: ignore[reportCallIssue, reportArgumentType]
+    without.enqueue_many([7])  # type: ignore[list-item]  # pyright: ignore[reportArgumentType]
+    app.enqueue_many([7])  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    app.enqueue_new(bare)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+
+
+async def wrong_arguments_are_errors_of_the_twins_too() -> None:
+    await bare.aenqueue("seven")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    await bare.aenqueue_many(["seven"])  # type: ignore[list-item]  # pyright: ignore[reportCallIssue, reportArgumentType]

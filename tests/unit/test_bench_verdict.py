@@ -126,6 +126,12 @@ def test_far_from_the_database_the_way_is_the_limit() -> None:
     assert about("pick-up", far).limit == "network"
 
 
+def test_far_from_the_database_batches_do_not_make_the_store_the_limit() -> None:
+    """A worker that batches does more than bare SQL in small batches over a long way: the way is still the limit."""
+    found = of_drain(limits=replace(LIMITS, round_trip_ms=0.2), rate=rate(100_000, 1), cores=0.3)
+    assert found.limit == "network"
+
+
 def test_far_from_the_raw_limit_python_is_the_limit() -> None:
     """Where a bare commit is a small part of an enqueue or a pick-up, the rest is ours."""
     slow = replace(FIGURES, single_enqueue=rate(1_000, 1), pick_up=Latency(200, 5.0, 9.0))

@@ -21,6 +21,10 @@ from lineshaft.errors import ConfigError
         ("postgresql://ann@host/shop", StoreAddress("postgres", url="postgresql://ann@host/shop")),
         ("postgres://host/shop", StoreAddress("postgres", url="postgresql://host/shop")),
         (
+            "postgresql://h/d?options=-c%20jit%3Doff",
+            StoreAddress("postgres", url="postgresql://h/d?options=-c%20jit%3Doff"),
+        ),
+        (
             "postgresql:///shop?host=/socket/dir",
             StoreAddress("postgres", url="postgresql:///shop?host=%2Fsocket%2Fdir"),
         ),

@@ -19,6 +19,7 @@ from lineshaft.outcomes import (
     Stopped,
     TimedOut,
     Unknown,
+    Unready,
 )
 from lineshaft.transitions import (
     FINAL,
@@ -114,6 +115,10 @@ def test_move_is_checked() -> None:
             PutBack(held(), Stage.SCHEDULED, NOW + SECOND, gives_attempt_back=True, unknown_since=NOW),
         ),
         (
+            Unready(ERROR),
+            PutBack(held(), Stage.RETRYING, NOW + SECOND, ERROR, gives_attempt_back=True, unknown_since=NOW),
+        ),
+        (
             Lost(ERROR, SECOND, 3),
             PutBack(held(), Stage.RETRYING, NOW + SECOND, ERROR, gives_attempt_back=True, losses=1),
         ),
@@ -153,6 +158,15 @@ def test_unknown_task_is_rejected_after_an_hour() -> None:
     """A task still unknown after an hour makes its job a dead letter."""
     lost_patience = held(unknown_since=NOW - HOUR)
     assert decide(lost_patience, Unknown(ERROR), NOW) == Close(lost_patience, Stage.DEAD, Reason.REJECTED, ERROR)
+
+
+def test_children_that_do_not_start_are_waited_for_like_newer_workers() -> None:
+    """A job that no child can be started for is put back with growing delays, and dead after an hour."""
+    waited = held(unknown_since=NOW - 10 * SECOND)
+    found = decide(waited, Unready(ERROR), NOW)
+    assert found == PutBack(waited, Stage.RETRYING, NOW + 10 * SECOND, ERROR, True, 0, waited.unknown_since)
+    lost_patience = held(unknown_since=NOW - HOUR)
+    assert decide(lost_patience, Unready(ERROR), NOW) == Close(lost_patience, Stage.DEAD, Reason.REJECTED, ERROR)
 
 
 def test_the_last_loss_buries() -> None:

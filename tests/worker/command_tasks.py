@@ -75,6 +75,11 @@ def talk() -> None:
     current_job().log.info("one line\nand another")
 
 
+@app.task(name="talk_in_child", runs_in="process")
+def talk_in_child() -> None:
+    current_job().log.info("one line\nand another")
+
+
 @app.task(name="leave_thread")
 def leave_thread() -> None:
     threading.Thread(target=threading.Event().wait, name="left-behind", daemon=False).start()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lineshaft.worker.claimer import Claimer
+from lineshaft.worker.claimer import Claimer, QueueSlots
 from tests.plugins.engines import NOW, WORKER, new_row, store_rows
 
 if TYPE_CHECKING:
@@ -39,3 +39,30 @@ def test_slots_bind_all_queues_together(engine: Engine) -> None:
     store_rows(engine, *(new_row(queue=queue) for queue in ("b", "b", "a", "a")))
     one = Claimer(engine, WORKER, {"a": 2, "b": 2}, 3, engine.clock)
     assert [job.queue for job in engine.write(lambda tx: one.claim(tx, NOW))] == ["a", "a", "b"]
+
+
+def test_few_short_jobs_bring_few_ahead() -> None:
+    """How many jobs are claimed ahead grows with how many ended, not with how short a single one was."""
+    queue = QueueSlots("default", 10)
+    queue.finished(1, 0, seconds=0.000_02)
+    assert 11 <= queue.room() <= 20
+    for _ in range(3):
+        count = queue.room()
+        queue.finished(count, 0, seconds=count * 0.000_02)
+    assert queue.room() > 500
+
+
+def test_slow_jobs_bring_none_ahead() -> None:
+    """Of jobs that take long, none is claimed before there is a place for it."""
+    queue = QueueSlots("default", 10)
+    for _ in range(20):
+        queue.finished(10, 0, seconds=1.0)
+    assert queue.room() - 20 * 10 == 10  # nothing was held: what ended counts as free places here
+
+
+def test_jobs_without_a_start_say_nothing() -> None:
+    """Jobs that were given back unstarted do not count as short ones."""
+    queue = QueueSlots("default", 10)
+    queue.finished(1_000, 1_000, seconds=0.001)
+    queue.held = 0
+    assert queue.room() == 10

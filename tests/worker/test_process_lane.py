@@ -35,6 +35,7 @@ from lineshaft.outcomes import (
     Stopped,
     TimedOut,
     Unknown,
+    Unready,
 )
 from lineshaft.store.claim import Claimed
 from lineshaft.task import Task
@@ -566,13 +567,13 @@ def test_an_app_that_cannot_be_imported(
     source: str,
     reason: str,
 ) -> None:
-    """A job whose children cannot start is rejected after three tries with the reason, which is logged once."""
+    """A job whose children cannot start is put back after three tries with the reason, which is logged once."""
     (tmp_path / "broken_app.py").write_text(source)
     monkeypatch.syspath_prepend(str(tmp_path))
     lane = make(limit=4, app_path="broken_app:app")
     with caplog.at_level(logging.ERROR, "lineshaft.worker"):
         outcome = lane.run(process_app.add, 1, 1)
-    assert isinstance(outcome, Rejected)
+    assert isinstance(outcome, Unready)
     assert outcome.error.message.startswith(f"no child process could be started: {reason}")
     assert caplog.text.count("could not start") == 1
     assert reason in caplog.text
@@ -704,6 +705,7 @@ ERROR = JobError(3, "ValueError", "no", None, 5)
         Snoozed(9),
         Interrupted(),
         Unknown(ERROR),
+        Unready(ERROR),
         Lost(ERROR, 1, 2),
     ],
 )

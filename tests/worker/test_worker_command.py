@@ -11,10 +11,12 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable
 from contextlib import suppress
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
 import pytest
+from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags, use_span
 
 from lineshaft import Lineshaft, LineshaftError
 from lineshaft.cli.worker import refuse_platform
@@ -131,6 +133,28 @@ def test_json_lines_name_the_job(start_command: StartCommand, sqlite_url: str, m
     assert said["event"] == "one line\nand another"
     assert (said["level"], said["job_id"], said["job_name"], said["job_attempt"]) == ("info", job.id, "talk", 1)
     assert "job_id" not in records[0]
+
+
+@pytest.mark.parametrize("task", ["talk", "talk_in_child"])
+def test_json_lines_carry_the_context(
+    start_command: StartCommand, sqlite_url: str, make_app: MakeApp, task: str
+) -> None:
+    """A line that a job wrote names the trace that enqueued it and the carried ContextVars, in a child process too."""
+    command = start_command(sqlite_url, "--log-format", "json")
+    command.line("ready")
+    request: ContextVar[str] = ContextVar("request_id")
+    span = SpanContext(0xABC, 0xDEF, is_remote=False, trace_flags=TraceFlags(1))
+    request.set("r-17")
+    with use_span(NonRecordingSpan(span)):
+        job = make_app(sqlite_url, context={"request_id": request}).enqueue(task)
+    job.result(20)
+    assert command.stop() == 0
+    [said] = [one for one in map(json.loads, command.lines) if one["logger"] == "lineshaft.job"]
+    [kept] = job.logs()
+    assert (said["job_id"], kept["message"]) == (job.id, "one line\nand another")
+    for line in (said, kept):
+        assert line["context"] == {"request_id": "r-17"}
+        assert (line["trace_id"], line["parent_span_id"]) == (f"{0xABC:032x}", f"{0xDEF:016x}")
 
 
 def test_plain_lines_name_the_job(start_command: StartCommand, sqlite_url: str, make_app: MakeApp) -> None:

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import importlib
 import inspect as pyinspect
-import pkgutil
-import sys
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from contextvars import ContextVar
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from lineshaft import current
 from lineshaft.app.crossing import in_store_thread
 from lineshaft.app.enqueuer import Enqueuer
+from lineshaft.app.gathering import Gathering
+from lineshaft.app.imports import import_all, path_of
 from lineshaft.app.inprocess import InProcessWorker, Queues, parse_queues, run_until_signal, stop_child_import
 from lineshaft.app.intake import Intake
 from lineshaft.app.jobs import Jobs
@@ -24,16 +22,21 @@ from lineshaft.app.queues import Workers
 from lineshaft.app.store import Store
 from lineshaft.app.transaction import ajoined_transaction, joined_transaction
 from lineshaft.app.waiter import Waiter
+from lineshaft.app.why import Explainer
+from lineshaft.blobs import Blob, Depot
+from lineshaft.blobs.references import pending
 from lineshaft.config import Migrate, Settings, load_settings
 from lineshaft.errors import ConfigError
 from lineshaft.events import Handler, Subscribers
 from lineshaft.feature import Feature
+from lineshaft.features.followup import FollowUpFeature
 from lineshaft.features.unique import UniqueFeature
 from lineshaft.job import Job
+from lineshaft.newjob import NewJob
 from lineshaft.payload import Codecs
 from lineshaft.registry import TaskRegistrar, Tasks
 from lineshaft.store.migrate import Migration
-from lineshaft.task import NewJob, Task
+from lineshaft.task import Task
 from lineshaft.version import VERSION
 from lineshaft.worker.runtime import Lifespan, Middleware, Runtime
 from lineshaft.worker.worker import Worker
@@ -47,7 +50,7 @@ R = TypeVar("R")
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-class Lineshaft(TaskRegistrar):
+class Lineshaft(Gathering, TaskRegistrar):
     """An app: its tasks, and the store that keeps their jobs.
 
     `store` is `sqlite:///file.db`, `postgresql://…` or `memory://` (default: `$LINESHAFT_STORE`, else
@@ -75,12 +78,14 @@ class Lineshaft(TaskRegistrar):
         self._providers: dict[Callable[..., Any], Callable[..., Any]] = {}
         self._subscribers = Subscribers()
         self._store = Store(self.settings)
+        self.codecs.add(Blob, pending, lambda raw: self._store.depot.load(raw))
         self._waiter = Waiter(self._store)
         self._features = _features()
         enqueuer = Enqueuer(self._features, self._context, self._subscribers)
         self._intake = Intake(self._store, enqueuer, self._tasks, self.settings.payload_limit)
         self._made_in = pyinspect.currentframe().f_back.f_globals.get("__name__", "")  # type: ignore[union-attr]
-        self.jobs = Jobs(self._store, self._waiter, self.settings.retention, self._intake.load_result)
+        explainer = Explainer(self._store, self.settings, self._features, self._tasks, self._is_in_test)
+        self.jobs = Jobs(self._store, self._waiter, self.settings.retention, explainer, self._intake.load_result)
         self._intake.door = self.jobs
         self.queues = QueuesOfStore(self._store)
         self.workers = Workers(self._store, self.settings.silence)
@@ -140,13 +145,7 @@ class Lineshaft(TaskRegistrar):
 
     def load_imports(self) -> None:
         """Import the modules that `imports=` names; a name that ends in `.*` means the modules of that package."""
-        for name in self._imports:
-            if name.endswith(".*"):
-                package = importlib.import_module(name[:-2])
-                for module in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):
-                    importlib.import_module(module.name)
-            else:
-                importlib.import_module(name)
+        import_all(self._imports)
 
     # --- enqueueing ------------------------------------------------------------------------------------------------
 
@@ -217,27 +216,14 @@ class Lineshaft(TaskRegistrar):
             providers=self._providers,
             context=self._context,
             subscribers=self._subscribers,
-            app_path=self._path(),
+            app_path=path_of(self, self._made_in),
             retention=self.settings.retention,
             features=self._features,
+            depot=self._store.depot,
         )
 
     def _queues_of_tasks(self) -> list[str]:
         return list(dict.fromkeys(["default", *(task.defaults.queue for task in self)]))
-
-    def _path(self) -> str | None:
-        """Return how a child finds this app: `module:name`, or `file:PATH:name` for a script."""
-        module = sys.modules.get(self._made_in)
-        name = next((key for key, value in vars(module).items() if value is self), None) if module else None
-        if name is None or module is None:
-            return None
-        if self._made_in != "__main__":
-            return f"{self._made_in}:{name}"
-        spec = getattr(module, "__spec__", None)
-        if spec is not None:
-            return f"{spec.name}:{name}"
-        file = getattr(module, "__file__", None)
-        return f"file:{Path(file).resolve()}:{name}" if file else None
 
     # --- testing ---------------------------------------------------------------------------------------------------
 
@@ -253,6 +239,9 @@ class Lineshaft(TaskRegistrar):
         from lineshaft.app.testing import Testing
 
         return Testing(self, self._staged, self._intake.store, mode, overrides or {}, raise_errors=raise_errors)
+
+    def _is_in_test(self) -> bool:
+        return self._intake.testing is not None
 
     @contextmanager
     def _staged(
@@ -286,6 +275,10 @@ class Lineshaft(TaskRegistrar):
             raise ConfigError(msg)
         self.settings = replace(self.settings, store=address)
         self._store.use(self.settings)
+
+    def use_blobs(self, folder: str) -> None:
+        """Keep large values in this folder: that of the worker whose child this process is."""
+        self._store.depot = Depot(folder)
 
     def migrate(self) -> list[Migration]:
         """Create or upgrade the store's schema and return the migrations that were applied."""
@@ -321,7 +314,8 @@ class Lineshaft(TaskRegistrar):
 
 
 def _features() -> list[Feature]:
-    return [UniqueFeature()]
+    unique = UniqueFeature()
+    return [unique, FollowUpFeature([unique])]
 
 
 def _known(settings: Mapping[str, Any]) -> Mapping[str, Any]:

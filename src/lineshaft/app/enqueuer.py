@@ -4,25 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextvars import ContextVar
-from typing import Any, Final
-
-import msgspec
+from typing import Any
 
 from lineshaft.clock import Clock, to_datetime
 from lineshaft.context import captured
 from lineshaft.engines.base import ConflictError, Engine, Tx
 from lineshaft.errors import ConfigError
 from lineshaft.events import JobEnqueued, Subscribers
-from lineshaft.feature import Feature, Incoming
+from lineshaft.feature import Feature, Incoming, announce
 from lineshaft.ids import new_ids
 from lineshaft.job import JobRow
-from lineshaft.options import Options
+from lineshaft.newjob import NewJob, shared_row
 from lineshaft.store.enqueue import NewRow, insert_alone, insert_jobs
 from lineshaft.store.inspect import get_job
-from lineshaft.task import NewJob
-from lineshaft.transitions import Stage
-
-_encode: Final = msgspec.json.Encoder().encode
 
 
 class Enqueuer:
@@ -41,7 +35,7 @@ class Enqueuer:
         incoming: list[Incoming] = []
         for number, (one, job_id) in enumerate(zip(new_jobs, new_ids(len(new_jobs)), strict=True)):
             if not number or not _is_like(one, new_jobs[number - 1]):
-                shared = _shared(one, now, context)
+                shared = shared_row(one, now, context)
             row = {"id": job_id, **shared, "args": one.args}
             incoming.append(Incoming(row, one.options, one.unique_text))
         return incoming
@@ -56,10 +50,7 @@ class Enqueuer:
 
     def insert(self, tx: Tx, jobs: Sequence[Incoming], now: int, *, is_resend: bool = False) -> list[JobRow]:
         """Store the jobs in an open transaction and return them, or those that exist in their place."""
-        for feature in self._features:
-            chosen = [one for one in jobs if feature.wants(one.options)]
-            if chosen:
-                feature.before_enqueue(tx, chosen, now)
+        announce(self._features, tx, jobs, now)
         rows: list[NewRow] = [one.row for one in jobs if one.existing_id is None]  # type: ignore[misc]
         if rows:
             insert_jobs(tx, rows, is_resend=is_resend)
@@ -96,32 +87,6 @@ def _unanswered(jobs: Sequence[Incoming]) -> Sequence[Incoming]:
 def _is_like(one: NewJob[Any], other: NewJob[Any]) -> bool:
     """Tell whether two jobs surely differ in their arguments only."""
     return one.options is other.options and one.execution is other.execution and one.name is other.name
-
-
-def _shared(one: NewJob[Any], now: int, context: str | None) -> dict[str, Any]:
-    options = one.options
-    run_at = _run_at(options, now)
-    return {
-        "queue": options.queue,
-        "name": one.name,
-        "rank": -options.priority,
-        "run_at": run_at,
-        "stage": int(Stage.SCHEDULED if run_at > now else Stage.READY),
-        "created_at": now,
-        "max_attempts": options.retry.max_attempts,
-        "deadline": options.deadline if options.deadline_in is None else now + options.deadline_in,
-        "tenant": options.tenant,
-        "tags": _encode(options.tags).decode() if options.tags else None,
-        "meta": _encode(options.meta).decode() if options.meta else None,
-        "options": _encode(one.execution).decode() if one.execution else None,
-        "context": context,
-    }
-
-
-def _run_at(options: Options, now: int) -> int:
-    if options.run_at is not None:
-        return options.run_at
-    return now + (options.delay or 0)
 
 
 def _existing(tx: Tx, one: Incoming, jobs: Sequence[Incoming]) -> JobRow:

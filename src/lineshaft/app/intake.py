@@ -10,17 +10,21 @@ import msgspec
 
 from lineshaft.app.crossing import in_store_thread
 from lineshaft.app.enqueuer import Enqueuer, common_connection
+from lineshaft.clock import DAY
 from lineshaft.current import joined
 from lineshaft.engines.callers import caller_tx, checked_kind, is_async_connection, needs_calling_thread
+from lineshaft.errors import BlobError
 from lineshaft.feature import Incoming
 from lineshaft.job import Job, JobDoor, JobRow
+from lineshaft.newjob import NewJob
 from lineshaft.options import Options
 from lineshaft.payload import dump_plain
-from lineshaft.task import NewJob, Task
+from lineshaft.task import Task
 
 if TYPE_CHECKING:
     from lineshaft.app.store import Store
     from lineshaft.app.testing import Testing
+    from lineshaft.clock import Clock
 
 R = TypeVar("R")
 
@@ -51,7 +55,9 @@ class Intake:
         """As `enqueue_many`; `connection` may be an asynchronous one too."""
         connection = connection if connection is not None else common_connection(new_jobs)
         if connection is not None and needs_calling_thread(connection):
-            jobs = self.store(new_jobs, connection)
+            has_blobs = any(one.blobs for one in new_jobs)
+            prepared = await in_store_thread(self._prepared, new_jobs) if has_blobs else self._prepared(new_jobs)
+            jobs = self._keep(prepared, connection)
         else:
             loop = asyncio.get_running_loop() if connection is not None and is_async_connection(connection) else None
             jobs = await in_store_thread(self.store, new_jobs, connection, loop)
@@ -63,9 +69,30 @@ class Intake:
         self, new_jobs: Sequence[NewJob[R]], connection: Any = None, loop: asyncio.AbstractEventLoop | None = None
     ) -> list[Job[R]]:
         """Store jobs and return them."""
-        self._remember(new_jobs)
+        return self._keep(self._prepared(new_jobs), connection, loop)
+
+    def _prepared(self, new_jobs: Sequence[NewJob[Any]]) -> list[Incoming]:
+        has_blobs = self._remember(new_jobs)
         clock = self._store.engine.clock
         jobs = self._enqueuer.prepare(new_jobs, clock)
+        if has_blobs:
+            self._write_blobs(new_jobs, jobs, clock)
+        return jobs
+
+    def _write_blobs(self, new_jobs: Sequence[NewJob[Any]], jobs: Sequence[Incoming], clock: Clock) -> None:
+        """Write large values before their jobs are stored: a stored job never refers to one that is not there."""
+        began = clock.now()
+        writer = self._store.depot.writer(began)
+        for one, job in zip(new_jobs, jobs, strict=True):
+            job.row["args"] = writer.settle(one.args, one.blobs, job.row["id"])
+        if clock.now() - began > DAY // 2:
+            msg = "writing the blobs took over 12 hours, and they may be swept before the job is stored; try again"
+            raise BlobError(msg)
+
+    def _keep(
+        self, jobs: list[Incoming], connection: Any = None, loop: asyncio.AbstractEventLoop | None = None
+    ) -> list[Job[Any]]:
+        clock = self._store.engine.clock
         if not jobs:
             return []
         if connection is not None and self.testing is not None:
@@ -101,7 +128,11 @@ class Intake:
         self._enqueuer.tell(jobs)
         return [Job(self.door, row, existing=one.existing_id is not None) for one, row in zip(jobs, rows, strict=True)]
 
-    def _remember(self, new_jobs: Sequence[NewJob[Any]]) -> None:
+    def _remember(self, new_jobs: Sequence[NewJob[Any]]) -> bool:
+        """Remember tasks that the app does not know, and tell whether there are large values."""
+        has_blobs = False
         for one in new_jobs:
+            has_blobs = has_blobs or bool(one.blobs)
             if one.task is not None and one.name not in self._tasks:
                 self._visitors[one.name] = one.task
+        return has_blobs

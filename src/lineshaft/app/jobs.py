@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Generator, Iterator, Sequence
 from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
@@ -12,15 +12,19 @@ import msgspec
 from lineshaft.app.crossing import in_store_thread, twin
 from lineshaft.clock import Duration, to_datetime, to_instant, to_micros
 from lineshaft.config import Retention
-from lineshaft.errors import ConfigError, InvalidTransition, JobNotFound
+from lineshaft.errors import ConfigError, InvalidTransition
+from lineshaft.explaining import Explanation
 from lineshaft.ids import checked_id
-from lineshaft.job import Job, JobRow
+from lineshaft.job import Job, JobRow, no_such_job
 from lineshaft.store import control, inspect
+from lineshaft.store.enqueue import stored_ids
 from lineshaft.transitions import UNFINISHED, State, check_move, state_of
 
 if TYPE_CHECKING:
     from lineshaft.app.store import Store
     from lineshaft.app.waiter import Waiter
+    from lineshaft.app.why import Explainer
+    from lineshaft.events import JobEvent
 
 StateName = State | str
 States = StateName | Sequence[StateName]
@@ -46,9 +50,14 @@ class Jobs:
     """
 
     def __init__(
-        self, store: Store, waiter: Waiter, retention: Retention, load_result: Callable[[str, str], Any]
+        self,
+        store: Store,
+        waiter: Waiter,
+        retention: Retention,
+        explainer: Explainer,
+        load_result: Callable[[str, str], Any],
     ) -> None:
-        self._store, self._waiter, self._retention = store, waiter, retention
+        self._store, self._waiter, self._retention, self._explainer = store, waiter, retention, explainer
         self.load_result = load_result
 
     def get(self, job_id: str) -> Job[Any]:
@@ -86,19 +95,26 @@ class Jobs:
 
         Raises `TypeError` without a filter, save with `all=True`.
         """
-        return self._each("cancel", UNFINISHED, filters, self._cancel_ids, all_of_them=all)
+        return self._each("cancel", UNFINISHED, filters, lambda rows: self._cancel_ids(_ids(rows)), all_of_them=all)
 
     def retry(self, /, *, all: bool = False, **filters: Any) -> int:  # noqa: A002 - named by the public contract
         """Have every dead job that the filter means tried again (cancelled and expired ones where `state` says so)."""
         allowed = frozenset({State.DEAD, State.CANCELLED, State.EXPIRED})
         if filters.get("state") is None:
             allowed = frozenset({State.DEAD})
-        return self._each("retry", allowed, filters, self._revive_ids, all_of_them=all)
+        return self._each("retry", allowed, filters, lambda rows: self._revive_ids(_ids(rows)), all_of_them=all)
 
     def delete(self, /, *, all: bool = False, **filters: Any) -> int:  # noqa: A002 - named by the public contract
         """Delete every job that the filter means and that is not running, and return how many."""
         allowed = frozenset(State) - {State.RUNNING, State.CANCELLING}
-        return self._each("delete", allowed, filters, self._delete_ids, all_of_them=all)
+        return self._each("delete", allowed, filters, self._delete_rows, all_of_them=all)
+
+    def why(self, job_id: str) -> Explanation:
+        """Return what holds a job, the most decisive reason first, or how it ended; raises `JobNotFound`."""
+        found = self._explainer.explain(checked_id(job_id))
+        if found is None:
+            raise no_such_job(job_id)
+        return found
 
     aget = twin(get)
     alist = twin(list)
@@ -106,6 +122,7 @@ class Jobs:
     acancel = twin(cancel)
     aretry = twin(retry)
     adelete = twin(delete)
+    awhy = twin(why)
 
     # --- what a Job's calls go through -----------------------------------------------------------------------------
 
@@ -113,17 +130,24 @@ class Jobs:
         """Return a job's row; raises `JobNotFound`."""
         row = self._store.read(lambda tx: inspect.get_job(tx, job_id))
         if row is None:
-            msg = f"no job has the id {job_id}: it was deleted, or its history has been pruned"
-            raise JobNotFound(msg)
+            raise no_such_job(job_id)
         return row
 
-    def await_final(self, job_ids: Sequence[str], timeout: Duration | None) -> None:
-        """Wait until the jobs are final."""
-        self._waiter.wait(job_ids, timeout)
+    def await_final(self, job: Job[Any], timeout: Duration | None, call: str) -> None:
+        """Wait until a job is final, and renew it; `call` is what the user called. Raises `JobNotFound`."""
+        self._waiter.wait(job, timeout, call)
 
-    async def aawait_final(self, job_ids: Sequence[str], timeout: Duration | None) -> None:
+    async def aawait_final(self, job: Job[Any], timeout: Duration | None, call: str) -> None:
         """As `await_final`."""
-        await self._waiter.await_final(job_ids, timeout)
+        await self._waiter.await_(job, timeout, call)
+
+    def events(self, job: Job[Any]) -> Generator[JobEvent]:
+        """Follow a job until it is final."""
+        return self._waiter.events(job)
+
+    def aevents(self, job: Job[Any]) -> AsyncGenerator[JobEvent]:
+        """As `events`."""
+        return self._waiter.aevents(job)
 
     async def in_thread(self, call: Any, /, *args: Any) -> Any:
         """Run a blocking call in a store thread."""
@@ -139,7 +163,7 @@ class Jobs:
 
     def delete_one(self, job_id: str) -> None:
         """Delete a job."""
-        self._change(job_id, "delete", lambda: bool(self._delete_ids([job_id])))
+        self._change(job_id, "delete", lambda: bool(self._delete_rows(self._found(job_id))))
 
     def reschedule(self, job_id: str, run_at: datetime | None, delay: Duration | None) -> None:
         """Give a waiting job another time."""
@@ -192,15 +216,22 @@ class Jobs:
         now = self._store.engine.clock.now()
         return self._store.write(lambda tx, _: control.revive_jobs(tx, ids, now=now))
 
-    def _delete_ids(self, ids: Sequence[str]) -> int:
-        return self._store.write(lambda tx, _: control.delete_jobs(tx, ids))
+    def _found(self, job_id: str) -> Sequence[JobRow]:
+        row = self._store.read(lambda tx: inspect.get_job(tx, job_id))
+        return [] if row is None else [row]
+
+    def _delete_rows(self, rows: Sequence[JobRow]) -> int:
+        deleted = self._store.write(lambda tx, _: control.delete_jobs(tx, _ids(rows)))
+        payloads = [text for row in rows for text in (row.args, row.result) if text]
+        self._store.depot.discard(payloads, lambda ids: self._store.read(lambda tx: stored_ids(tx, ids)))
+        return deleted
 
     def _each(
         self,
         verb: str,
         allowed: frozenset[State],
         filters: dict[str, Any],
-        act: Callable[[Sequence[str]], int],
+        act: Callable[[Sequence[JobRow]], int],
         *,
         all_of_them: bool,
     ) -> int:
@@ -215,7 +246,7 @@ class Jobs:
             page = self._store.read(partial(inspect.list_jobs, wanted=chosen, limit=_CHUNK, cursor=cursor))
             if not page:
                 break
-            count += act([row.id for row in page])
+            count += act(page)
             cursor = page[-1].id
         return count
 
@@ -236,6 +267,10 @@ class Jobs:
         if isinstance(since, datetime):
             return to_instant(since, "since")
         return self._store.engine.clock.now() - to_micros(since, "since")
+
+
+def _ids(rows: Sequence[JobRow]) -> list[str]:
+    return [row.id for row in rows]
 
 
 _FILTERS: Final = frozenset({"state", "queue", "name", "tag", "tenant", "since", "search"})

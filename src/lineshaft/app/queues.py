@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     from lineshaft.app.store import Store
 
 
+_LONGEST_NOTE: Final = 1_000
+
+
 @dataclass(frozen=True, slots=True)
 class Queue:
     """A queue: whether it is paused, its depth limit, and how many unfinished jobs it holds by state."""
@@ -27,6 +31,9 @@ class Queue:
     paused_at: datetime | None = None
     max_depth: int | None = None
     counts: dict[State, int] = field(default_factory=dict)
+    paused_by: str | None = None
+    """Who paused it, as they said."""
+    pause_reason: str | None = None
 
     @property
     def paused(self) -> bool:
@@ -50,25 +57,30 @@ class Queues:
         settings, counts, workers = self._store.read(
             lambda tx: (inspect.list_queues(tx), inspect.count_by_queue(tx), inspect.list_workers(tx))
         )
-        known = {name: (paused_at, max_depth) for name, paused_at, max_depth in settings}
+        known = {name: rest for name, *rest in settings}
         served = {name for worker in workers for name in msgspec.json.decode(worker.queues)}
         by_queue: dict[str, dict[State, int]] = {}
         for queue, stage, is_held, count in counts:
             state = state_of(stage, is_held=bool(is_held), is_cancel_requested=False)
             by_queue.setdefault(queue, {})[state] = count
         names = sorted(known.keys() | by_queue.keys() | served)
-        return [_queue(name, *known.get(name, (None, None)), by_queue.get(name, {})) for name in names]
+        return [_queue(name, by_queue.get(name, {}), *known.get(name, ())) for name in names]
 
     def get(self, name: str) -> Queue:
         """Return one queue."""
         _check(name)
         return next((queue for queue in self.list() if queue.name == name), Queue(name))
 
-    def pause(self, name: str) -> None:
-        """Have workers take nothing more of this queue; what runs goes on."""
+    def pause(self, name: str, *, by: str | None = None, reason: str | None = None) -> None:
+        """Have workers take nothing more of this queue; what runs goes on.
+
+        `by` and `reason`, texts of up to 1,000 characters, are told to whoever asks what holds a job of the queue.
+        """
         _check(name)
+        _check_note("by", by)
+        _check_note("reason", reason)
         now = self._store.engine.clock.now()
-        self._store.write(lambda tx, _: control.pause_queue(tx, name, now=now))
+        self._store.write(lambda tx, _: control.pause_queue(tx, name, now=now, by=by, reason=reason))
 
     def resume(self, name: str) -> None:
         """Have workers take this queue's jobs again."""
@@ -129,7 +141,16 @@ class Workers:
         now = self._store.engine.clock.now()
         return [self._info(row, held.get(row.id, 0), now) for row in rows]
 
+    def drain(self, ids: Iterable[int]) -> set[int]:
+        """Have workers claim no more, finish what they run, however long that takes, and end with exit code 0.
+
+        They hear of it with their next heartbeat. Returns those of the ids that there are.
+        """
+        wanted = sorted(set(ids))
+        return self._store.write(lambda tx, _: control.drain_workers(tx, wanted))
+
     alist = twin(list)
+    adrain = twin(drain)
 
     def _info(self, row: inspect.WorkerRow, running: int, now: int) -> WorkerInfo:
         is_silent = now - row.heartbeat_at > self._silence
@@ -147,9 +168,28 @@ class Workers:
         )
 
 
-def _queue(name: str, paused_at: int | None, max_depth: int | None, counts: dict[State, int]) -> Queue:
-    return Queue(name, None if paused_at is None else to_datetime(paused_at), max_depth, counts)
+def _queue(
+    name: str,
+    counts: dict[State, int],
+    paused_at: int | None = None,
+    max_depth: int | None = None,
+    paused_by: str | None = None,
+    pause_reason: str | None = None,
+) -> Queue:
+    at = None if paused_at is None else to_datetime(paused_at)
+    return Queue(name, at, max_depth, counts, paused_by, pause_reason)
+
+
+def _check_note(name: str, text: Any) -> None:
+    if text is not None and not (isinstance(text, str) and len(text) <= _LONGEST_NOTE and _is_storable(text)):
+        msg = f"{name}={text!r:.80} of a pause must be a text of up to {_LONGEST_NOTE:,} characters"
+        raise ConfigError(msg)
 
 
 def _check(name: Any) -> None:
     Options().but(queue=name)
+
+
+def _is_storable(text: str) -> bool:
+    """Tell whether every store can keep a text: no NUL, no lone surrogates."""
+    return "\x00" not in text and text.encode("utf-8", "ignore").decode() == text

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, TypeVar
 
+from lineshaft.blobs import Depot, open_depot, temporary_depot
 from lineshaft.clock import SECOND
 from lineshaft.config import Settings, StoreAddress, parse_store
 from lineshaft.engines.base import ConflictError, Engine, Tx
@@ -28,6 +29,8 @@ class Store:
         self._settings = settings
         self._address = parse_store(settings.store)
         self._engine: Engine | None = None
+        self.depot: Depot = self._open_depot()
+        """The large values of the store's jobs."""
         self._lock = threading.Lock()
         self._is_ready = False
         self._was_reached = False
@@ -43,6 +46,7 @@ class Store:
     def use(self, settings: Settings) -> None:
         """Take another address, before anything is opened."""
         self._settings, self._address = settings, parse_store(settings.store)
+        self.depot = self._open_depot()
 
     @contextmanager
     def replaced(self, engine: Engine) -> Iterator[None]:
@@ -51,13 +55,13 @@ class Store:
         Everything that holds this store follows: the one that the settings name is neither opened nor touched.
         """
         with self._lock:
-            before = self._engine, self._is_ready, self._was_reached
-            self._engine, self._is_ready, self._was_reached = engine, True, True
+            before = self._engine, self._is_ready, self._was_reached, self.depot
+            self._engine, self._is_ready, self._was_reached, self.depot = engine, True, True, temporary_depot()
         try:
             yield
         finally:
             with self._lock:
-                self._engine, self._is_ready, self._was_reached = before
+                self._engine, self._is_ready, self._was_reached, self.depot = before
             engine.close()
 
     @property
@@ -118,6 +122,9 @@ class Store:
                 self._engine.close()
             if self._engine is not None and not self._engine.is_ephemeral:
                 self._engine, self._is_ready = None, False
+
+    def _open_depot(self) -> Depot:
+        return open_depot(self._settings.blobs, self._address, lambda: f"{self.read(migrate.born_at):x}")
 
     def _make_ready(self) -> None:
         if self._is_ready:

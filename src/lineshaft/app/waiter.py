@@ -1,191 +1,169 @@
-"""Waiting for jobs to end: one listener for an app, however many jobs are waited for."""
+"""Waiting for jobs, and following them: who may, and how it goes on until they have ended."""
 
 from __future__ import annotations
 
 import asyncio
-import os
-import threading
-from collections.abc import Callable, Sequence
-from concurrent.futures import Future
-from concurrent.futures import TimeoutError as FutureTimeoutError
-from typing import Final
+from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Sequence
+from contextlib import aclosing, closing
+from typing import Any, Final, TypeVar
 
-import anyio
-import anyio.to_thread
-
+from lineshaft.app.crossing import in_store_thread
+from lineshaft.app.follow import Follow
 from lineshaft.app.store import Store
-from lineshaft.clock import SECOND, Duration, to_micros
+from lineshaft.app.wait import Deadline, Ended, Wait
+from lineshaft.app.watcher import Follower, NobodyWorks, Watcher, Watches
+from lineshaft.clock import Duration
 from lineshaft.current import running
-from lineshaft.engines.base import Listener
-from lineshaft.errors import ResultTimeout, StoreError, WouldDeadlock
-from lineshaft.store.inspect import mark_awaited, still_unfinished
+from lineshaft.errors import WouldDeadlock
+from lineshaft.events import JobEvent
+from lineshaft.job import Job, no_such_job
 
-_LISTEN_AGAIN_SECONDS: Final = 0.5
-_READY_SECONDS: Final = 30
+R = TypeVar("R")
+
+_TWINS: Final = {
+    "wait": "await job.await_()",
+    "result": "await job.aresult()",
+    "events": "async for event in job.aevents()",
+    "gather": "await app.agather(jobs)",
+    "as_completed": "async for job in app.aas_completed(jobs)",
+}
+"""What awaits in place of each call that blocks."""
 
 
 class Waiter:
-    """Knows who waits for which jobs."""
+    """Lets callers of an app wait for its jobs."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        self._watcher, self._follower = Watcher(store), Follower(store)
         self.stand_in: Callable[[Sequence[str]], None] | None = None
         """In tests: called in place of waiting, in which nothing would happen."""
-        self._forget()
 
-    def _forget(self) -> None:
-        self._pid = os.getpid()
-        self._lock = threading.Lock()
-        self._waits: dict[str, list[Future[None]]] = {}
-        self._thread: threading.Thread | None = None
-        self._listener: Listener | None = None
-        self._is_listening = threading.Event()
-        self._closed = threading.Event()
+    def wait(self, job: Job[Any], timeout: Duration | None, call: str) -> None:
+        """Wait until a job is final, and renew it; a snapshot that is final already is left as it is.
 
-    def wait(self, job_ids: Sequence[str], timeout: Duration | None) -> None:
-        """Wait until every one of the jobs is final.
-
-        Raises `ResultTimeout`, and `WouldDeadlock` inside a job or on an event loop's thread.
+        Raises `ResultTimeout`, `JobNotFound`, and `WouldDeadlock` inside a job or on an event loop's thread.
         """
-        _refuse_in_job()
-        _refuse_on_loop()
-        seconds = _seconds(timeout)
-        if self.stand_in is not None:
-            self.stand_in(job_ids)
-            return
-        futures = self._begin(job_ids)
-        try:
-            deadline = None if seconds is None else self._now() + seconds
-            for future in futures.values():
-                future.result(None if deadline is None else max(0.0, deadline - self._now()))
-        except FutureTimeoutError:
-            raise _timed_out(job_ids, timeout) from None
-        finally:
-            self._end(futures)
+        with closing(self.ended([job], timeout, call)) as ended:
+            for one in ended:
+                _refuse_gone(one)
 
-    async def await_final(self, job_ids: Sequence[str], timeout: Duration | None) -> None:
+    async def await_(self, job: Job[Any], timeout: Duration | None, call: str) -> None:
         """As `wait`, on any event loop."""
-        _refuse_in_job()
-        seconds = _seconds(timeout)
-        if self.stand_in is not None:
-            await anyio.to_thread.run_sync(self.stand_in, job_ids)
-            return
-        futures = await anyio.to_thread.run_sync(self._begin, job_ids)
-        try:
-            with anyio.fail_after(seconds):
-                for future in futures.values():
-                    await _await_future(future)
-        except TimeoutError:
-            raise _timed_out(job_ids, timeout) from None
-        finally:
-            self._end(futures)
+        async with aclosing(self.aended([job], timeout, call)) as ended:
+            async for one in ended:
+                _refuse_gone(one)
+
+    def ended(self, jobs: Iterable[Job[R]], timeout: Duration | None, call: str) -> Generator[Ended[R]]:
+        """Iterate over jobs as they end, each one once, whatever became of it; the time counts from this call.
+
+        Raises `ResultTimeout` when it is over first, and `WouldDeadlock` at once unless every job is known to be final.
+        """
+        wait = self._wait_for(jobs, timeout)
+        if wait.must_rest:
+            _refuse_in_job(call)
+            _refuse_on_loop(call)
+        return _each(wait)
+
+    def aended(self, jobs: Iterable[Job[R]], timeout: Duration | None, call: str) -> AsyncGenerator[Ended[R]]:
+        """As `ended`, on any event loop."""
+        wait = self._wait_for(jobs, timeout)
+        if wait.must_rest:
+            _refuse_in_job(call)
+        return _aeach(wait)
+
+    def events(self, job: Job[Any]) -> Generator[JobEvent]:
+        """Iterate over what happens to a job until it is final; `WouldDeadlock` is raised at once."""
+        _refuse_in_job("events")
+        _refuse_on_loop("events")
+        return _told(self._follow(job))
+
+    def aevents(self, job: Job[Any]) -> AsyncGenerator[JobEvent]:
+        """As `events`, on any event loop."""
+        _refuse_in_job("aevents")
+        return _atold(self._follow(job))
 
     def close(self) -> None:
-        """Stop listening."""
-        self._closed.set()
-        if self._listener is not None:
-            self._listener.interrupt()
-        if self._thread is not None and self._pid == os.getpid():
-            self._thread.join()
-        self._forget()
+        """Stop listening; who waits in another thread is told so."""
+        self._watcher.close()
+        self._follower.close()
 
-    def _now(self) -> float:
-        return self._store.engine.clock.monotonic()
+    def _wait_for(self, jobs: Iterable[Job[R]], timeout: Duration | None) -> Wait[R]:
+        return Wait(self._instead_of(self._watcher), self._store, jobs, Deadline(self._store, timeout))
 
-    def _begin(self, job_ids: Sequence[str]) -> dict[str, Future[None]]:
-        if self._pid != os.getpid():
-            self._forget()
-        futures: dict[str, Future[None]] = {job_id: Future() for job_id in job_ids}
-        with self._lock:
-            for job_id, future in futures.items():
-                self._waits.setdefault(job_id, []).append(future)
-            self._listen()
-        if self._listener is not None:
-            self._listener.interrupt()  # it slept without looking while nobody waited
-        try:
-            # From here on a finish is heard; what ended before it is seen by the look that follows.
-            self._is_listening.wait(_READY_SECONDS)
-            ids = list(futures)
-            unfinished = self._store.write(lambda tx, _: mark_awaited(tx, ids))
-        except BaseException:
-            self._end(futures)
-            raise
-        self._resolve(set(ids) - unfinished)
-        return futures
+    def _follow(self, job: Job[Any]) -> Follow:
+        return Follow(self._instead_of(self._follower), self._store, job)
 
-    def _end(self, futures: dict[str, Future[None]]) -> None:
-        with self._lock:
-            for job_id, future in futures.items():
-                waits = self._waits.get(job_id, [])
-                if future in waits:
-                    waits.remove(future)
-                if not waits:
-                    self._waits.pop(job_id, None)
-
-    def _resolve(self, job_ids: set[str]) -> None:
-        with self._lock:
-            futures = [future for job_id in job_ids for future in self._waits.pop(job_id, [])]
-        for future in futures:
-            if future.set_running_or_notify_cancel():
-                future.set_result(None)
-
-    def _listen(self) -> None:
-        if self._thread is None:
-            thread = threading.Thread(target=self._work, args=(self._closed,), name="lineshaft-waiter", daemon=True)
-            thread.start()
-            self._thread = thread  # only now: one that Ctrl-C kept from starting cannot be joined, and ends by `closed`
-
-    def _work(self, closed: threading.Event) -> None:
-        while not closed.is_set():
-            try:
-                self._listener = self._store.engine.listen("waiter")
-                self._is_listening.set()
-                while not closed.is_set():
-                    self._hear(self._listener.receive(self._store.engine.idle_poll if self._waits else None))
-            except StoreError:
-                closed.wait(_LISTEN_AGAIN_SECONDS)
-            finally:
-                if self._listener is not None:
-                    self._listener.close()
-
-    def _hear(self, messages: set[str]) -> None:
-        ended = {job_id for message in messages for job_id in message.split()}
-        with self._lock:
-            waited = list(self._waits)
-        if waited and (not messages or "" in messages):
-            ended |= set(waited) - self._store.engine.read(lambda tx: still_unfinished(tx, waited))
-        self._resolve(ended)
+    def _instead_of(self, watches: Watches) -> Watches:
+        return watches if self.stand_in is None else NobodyWorks(self.stand_in)
 
 
-async def _await_future(future: Future[None]) -> None:
+def _each(wait: Wait[R]) -> Generator[Ended[R]]:
     try:
-        asyncio.get_running_loop()
-    except RuntimeError:  # another kind of event loop
-        await anyio.to_thread.run_sync(future.result, abandon_on_cancel=True, limiter=anyio.CapacityLimiter(1))
-    else:
-        await asyncio.wrap_future(future)
+        wait.begin()
+        while not wait.is_over:
+            if ended := wait.ended():
+                yield from ended
+            else:
+                wait.rest()
+    finally:
+        wait.end()
 
 
-def _seconds(timeout: Duration | None) -> float | None:
-    return None if timeout is None else to_micros(timeout, "timeout") / SECOND
+async def _aeach(wait: Wait[R]) -> AsyncGenerator[Ended[R]]:
+    try:
+        await in_store_thread(wait.begin)
+        while not wait.is_over:
+            ended = await in_store_thread(wait.ended)
+            for one in ended:
+                yield one
+            if not ended:
+                await wait.arest()
+    finally:
+        wait.end()
 
 
-def _timed_out(job_ids: Sequence[str], timeout: Duration | None) -> ResultTimeout:
-    what = f"job {job_ids[0]} is" if len(job_ids) == 1 else f"some of {len(job_ids)} jobs are"
-    return ResultTimeout(f"{what} not finished after {timeout}; the wait is over, the work goes on")
+def _told(follow: Follow) -> Generator[JobEvent]:
+    try:
+        follow.begin()
+        while not follow.is_over:
+            if told := follow.told():
+                yield from told
+            else:
+                follow.rest()
+    finally:
+        follow.end()
 
 
-def _refuse_in_job() -> None:
+async def _atold(follow: Follow) -> AsyncGenerator[JobEvent]:
+    try:
+        await in_store_thread(follow.begin)
+        while not follow.is_over:
+            told = await in_store_thread(follow.told)
+            for event in told:
+                yield event
+            if not told:
+                await follow.arest()
+    finally:
+        follow.end()
+
+
+def _refuse_gone(ended: Ended[Any]) -> None:
+    if ended.is_gone:
+        raise no_such_job(ended.job.id)
+
+
+def _refuse_in_job(call: str) -> None:
     job_id = running.get().id
     if job_id is not None:
-        msg = f"job {job_id} waits for another job and would hold its slot meanwhile; enqueue what comes next instead"
+        msg = f"job {job_id} calls {call}() and would hold its slot while it waits; enqueue what comes next instead"
         raise WouldDeadlock(msg)
 
 
-def _refuse_on_loop() -> None:
+def _refuse_on_loop(call: str) -> None:
     try:
         asyncio.get_running_loop()
     except RuntimeError:
         return
-    msg = "waiting here would block the event loop; use 'await job.aresult()' or 'await job.await_()'"
+    msg = f"{call}() would block the event loop of this thread; use '{_TWINS[call]}'"
     raise WouldDeadlock(msg)

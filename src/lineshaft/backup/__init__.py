@@ -5,7 +5,7 @@ The file is a SQLite store with a manifest, whichever engine it comes from, and 
 
 from lineshaft.backup.manifest import Manifest, read_manifest
 from lineshaft.backup.restore import Restored, restore
-from lineshaft.backup.watcher import Watcher
 from lineshaft.backup.write import back_up
+from lineshaft.store.watcher import Watcher
 
 __all__ = ["Manifest", "Restored", "Watcher", "back_up", "read_manifest", "restore"]

@@ -13,7 +13,6 @@ from typing import NamedTuple
 import msgspec
 
 from lineshaft.backup.manifest import Contents, Manifest, manifest_of, opened_backup
-from lineshaft.backup.watcher import Watcher, watched
 from lineshaft.backup.write import refuse_memory
 from lineshaft.engines.base import CopyTx, Engine, Row, Tx
 from lineshaft.engines.sqlite.archive import ArchiveTx, amended_archive
@@ -24,6 +23,7 @@ from lineshaft.store.epoch import LEAP, begin_epoch, empty_store, fence, last_wo
 from lineshaft.store.inspect import list_workers
 from lineshaft.store.migrate import migrate, upgrade
 from lineshaft.store.upkeep import ensure_history
+from lineshaft.store.watcher import Watcher, watched
 
 
 class Restored(NamedTuple):
@@ -87,7 +87,7 @@ class _Restore:
         begin_epoch(tx, first_worker=first_worker, now=now)
         paused = [] if resumes else sorted(self._queues - self._paused_before)
         for queue in paused:
-            pause_queue(tx, queue, now=now)
+            pause_queue(tx, queue, now=now, reason="restored from a backup")
         return Restored(self._manifest, paused, self._interrupted)
 
     def _note_served(self, tx: Tx) -> None:
@@ -121,7 +121,7 @@ class _Restore:
         return fence(row)
 
     def _note_queue(self, row: Row) -> Row:
-        name, paused_at, _ = row
+        name, paused_at, *_ = row
         self._queues.add(name)
         if paused_at is not None:
             self._paused_before.add(name)

@@ -7,13 +7,13 @@ from pathlib import Path
 import msgspec
 
 from lineshaft.backup.manifest import FORMAT, Contents, Manifest
-from lineshaft.backup.watcher import Watcher, watched
 from lineshaft.engines.base import Engine, Tx
 from lineshaft.engines.sqlite.archive import ArchiveTx, new_archive
-from lineshaft.errors import ConfigError, SchemaError
+from lineshaft.errors import ConfigError
 from lineshaft.store.copy import TABLES, Digest, Table, load_rows, take_rows
 from lineshaft.store.epoch import last_worker
-from lineshaft.store.migrate import newest, refuse_newer, upgrade, version
+from lineshaft.store.migrate import newest, refuse_other, upgrade
+from lineshaft.store.watcher import Watcher, watched
 
 
 def back_up(engine: Engine, path: Path, watcher: Watcher) -> Manifest:
@@ -23,7 +23,7 @@ def back_up(engine: Engine, path: Path, watcher: Watcher) -> Manifest:
     another schema than this code, `StoreUnavailableError` when the file cannot be written.
     """
     refuse_memory(engine)
-    _refuse_old(engine)
+    refuse_other(engine)
 
     def write(tx: Tx) -> Manifest:
         with new_archive(path) as archive:
@@ -39,17 +39,6 @@ def refuse_memory(engine: Engine) -> None:
     if engine.is_ephemeral:
         msg = f"{engine.address} ends with its process and has no backups; name a file or a database with --store"
         raise ConfigError(msg)
-
-
-def _refuse_old(engine: Engine) -> None:
-    done = version(engine)
-    refuse_newer(engine, done)
-    if done == 0:
-        msg = f"{engine.address} holds no Lineshaft store; check the address"
-        raise SchemaError(msg)
-    if done < newest(engine.dialect):
-        msg = f"{engine.address} has schema {done}, this code needs {newest(engine.dialect)}; run 'lineshaft migrate'"
-        raise SchemaError(msg)
 
 
 def _fill(archive: ArchiveTx, tx: Tx, engine: Engine, watcher: Watcher) -> Manifest:

@@ -39,7 +39,7 @@ class Limits:
     """Commits of one row, one after the other."""
     commit: Latency
     drain: Rate
-    """Claim and finish of 100 jobs in a transaction, until none is left; no job is run."""
+    """Claim and finish of 100 jobs in a transaction, until none is left, for eight seconds at most; no job is run."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from time import perf_counter
 from typing import Any, Final, cast
 
 from lineshaft.app.store import open_engine
+from lineshaft.bench.counting import LONGEST_SECONDS, numbers_in_time
 from lineshaft.bench.figures import Latency, Limits, Rate, latency, rate
 from lineshaft.bench.watcher import Watcher
 from lineshaft.clock import SECOND
@@ -37,7 +38,7 @@ def measure_limits(address: StoreAddress, *, jobs: int, watcher: Watcher) -> Lim
     with _scratch(address) as engine:
         watcher.step("bare SQL: commits of one row", _COMMITS)
         with _connection(engine) as connection:
-            trips = [_timed(partial(connection.execute, "select 1")) for _ in range(_TRIPS)]
+            trips = [_timed(partial(connection.execute, "select 1")) for _ in numbers_in_time(_TRIPS)]
             commits, commit = _commit_singly(engine, connection, watcher)
         watcher.step("bare SQL: claim and finish", jobs)
         return Limits(
@@ -79,7 +80,7 @@ def _connection(engine: Engine) -> Iterator[Any]:
 
 def _commit_singly(engine: Engine, connection: Any, watcher: Watcher) -> tuple[Rate, Latency]:
     insert, now, times = partial(connection.execute, _text(engine, SQL.insert_one)), engine.clock.now(), []
-    for number in range(1, _COMMITS + 1):
+    for number in numbers_in_time(_COMMITS):
         row = {"id": new_id(), "now": now}
         times.append(_timed(partial(insert, row)))
         if number % _TELL_EVERY == 0:
@@ -100,7 +101,7 @@ def _drain(engine: Engine, jobs: int, watcher: Watcher) -> Rate:
     engine.write(lambda tx: tx.run(SQL.fill, {"count": jobs, "now": now}))
     done, before = 0, perf_counter()
     claimed = engine.write(lambda tx: _step(tx, [], now))
-    while claimed:
+    while claimed and perf_counter() < before + LONGEST_SECONDS:
         claimed, finished = engine.write(partial(_step, claimed=claimed, now=now)), len(claimed)
         done += finished
         watcher.reached(done)

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from lineshaft import Job
 from lineshaft.app.store import open_engine
+from lineshaft.bench.counting import numbers_in_time
 from lineshaft.bench.figures import MILLI, Drain, Figures, Latency, Limits, Rate, count_for, latency, rate
 from lineshaft.bench.limits import SQL, measure_limits
 from lineshaft.bench.subject import Subject, Workload
@@ -32,7 +33,9 @@ _TRIALS: Final = 5
 _DRAIN_SECONDS: Final = 10.0
 """How long the drain of a user's task may take, about, unless a number of jobs was asked for."""
 _IDLE_SECONDS: Final = 0.02
-"""Long enough for a worker to fall idle between two jobs."""
+"""Long enough for a worker to fall idle between two jobs, where the store is near."""
+_IDLE_ANSWERS: Final = 10
+"""How many of the store's answers a worker needs at most to fall idle: it finishes, claims, says so, looks again."""
 _TELL_EVERY: Final = 50
 
 
@@ -145,14 +148,20 @@ class _Run:
         """Enqueue jobs to an idle worker, each with the moment before, and wait for their end."""
         bound = subject.in_queue(self._queue)
         sent: list[tuple[int, Job[Any]]] = []
-        for number in range(count):
-            workers.fall_idle(_IDLE_SECONDS)
+        idle = max(_IDLE_SECONDS, _IDLE_ANSWERS * self._answer_seconds())
+        for number in numbers_in_time(count):
+            workers.fall_idle(idle)
             # Nobody waits for the result yet: that would write to the store just when the worker claims.
             sent.append((wall_clock(), bound.enqueue(*subject.args, **subject.kwargs)))
             self._ids.append(sent[-1][1].id)
             self._watcher.reached(number)
         workers.await_end([job.id for _, job in sent])
         return sent
+
+    def _answer_seconds(self) -> float:
+        before = perf_counter()
+        self._bench.engine.has_schema()
+        return perf_counter() - before
 
     def _typical_ms(self, sent: list[tuple[int, Job[Any]]]) -> float:
         ended = [job.refresh() for _, job in sent]
@@ -164,14 +173,14 @@ class _Run:
     def _enqueue_singly(self, subject: Subject, count: int) -> tuple[Rate, Latency]:
         self._watcher.step("single enqueue", count)
         bound, times = subject.in_queue(self._queue), []
-        for number in range(1, count + 1):
+        for number in numbers_in_time(count):
             before = perf_counter()
             job = bound.enqueue(*subject.args, **subject.kwargs)
             times.append((perf_counter() - before) * SECOND)
             self._ids.append(job.id)
             if number % _TELL_EVERY == 0:
                 self._watcher.reached(number)
-        return rate(count, sum(times) / SECOND), latency(times)
+        return rate(len(times), sum(times) / SECOND), latency(times)
 
     def _enqueue_in_bulk(self, subject: Subject, count: int) -> Rate:
         self._watcher.step(f"bulk enqueue, {_CHUNK:,} at a time", count)

@@ -153,7 +153,7 @@ def _slots(drain: Drain, _: Figures) -> Finding | None:
 
 def _store(drain: Drain, figures: Figures) -> Finding | None:
     limits = figures.limits
-    if limits is None or drain.rate.per_second < _AT_THE_LIMIT * limits.drain.per_second:
+    if limits is None or _is_far(limits) or drain.rate.per_second < _AT_THE_LIMIT * limits.drain.per_second:
         return None
     share = drain.rate.per_second / limits.drain.per_second
     because = f"{share:.0%} of what bare SQL does here on one connection"

@@ -11,6 +11,7 @@ from lineshaft.backup import Manifest, back_up, read_manifest
 from lineshaft.cli.bench.progress import watching
 from lineshaft.cli.output import count_of, print_json, print_text
 from lineshaft.cli.questions import confirm
+from lineshaft.cli.schemas import BackedUp, BackupForm
 from lineshaft.cli.session import Session, pass_session, shared_options
 from lineshaft.clock import to_datetime
 from lineshaft.config import parse_store
@@ -52,12 +53,13 @@ def _refuse_others(path: Path) -> None:
 def _print(session: Session, path: Path, manifest: Manifest) -> None:
     size = path.stat().st_size
     if session.is_json:
-        print_json({"file": str(path), "bytes": size, **describe(manifest)})
+        said: BackedUp = {"file": str(path), "bytes": size, **describe(manifest)}
+        print_json(said)
         return
     print_text(f"backed up {what_is_in(manifest)} of {manifest.store} to {path} ({size / 2**20:,.1f} MiB)")
 
 
-def describe(manifest: Manifest) -> dict[str, object]:
+def describe(manifest: Manifest) -> BackupForm:
     """Return a backup as `--json` shows it."""
     return {
         "store": manifest.store,

@@ -34,6 +34,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = list(sys.argv[1:] if arguments is None else arguments)
     session = Session()
     try:
+        if asked := os.environ.get("_LINESHAFT_COMPLETE"):
+            from lineshaft.cli.completion import answer
+
+            return answer(asked)
         with lost_interrupts_raised_again():
             code = _run(given, session)
         sys.stdout.flush()

@@ -8,6 +8,7 @@ import click
 
 from lineshaft.app.store import open_engine
 from lineshaft.cli.output import print_json, print_text
+from lineshaft.cli.schemas import Migrated, MigrationForm
 from lineshaft.cli.session import Session, pass_session, shared_options
 from lineshaft.config import parse_store
 from lineshaft.store import migrate as steps
@@ -46,8 +47,10 @@ def _pending(engine: Engine) -> list[steps.Migration]:
 
 def _print(session: Session, address: str, found: Sequence[steps.Migration], now: int, *, check: bool) -> None:
     if session.is_json:
-        key = "pending" if check else "applied"
-        print_json({"store": address, "schema": now, key: [{"number": one.number, "name": one.name} for one in found]})
+        listed: list[MigrationForm] = [{"number": one.number, "name": one.name} for one in found]
+        said: Migrated = {"store": address, "schema": now}
+        said["pending" if check else "applied"] = listed
+        print_json(said)
         return
     for one in found:
         print_text(f"{'pending' if check else 'applied'}  {one.number:04}  {one.name}")

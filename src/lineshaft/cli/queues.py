@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import getpass
+import os
+import socket
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from lineshaft.cli.completion import complete_queues
 from lineshaft.cli.output import count_of, print_json, print_text
 from lineshaft.cli.questions import confirm
+from lineshaft.cli.schemas import Purged, QueueForm
 from lineshaft.cli.session import SHARED, Session, pass_session, shared_options
 from lineshaft.cli.table import Column, print_table
 from lineshaft.transitions import State
@@ -22,6 +28,7 @@ _COLUMNS: Final = (
     Column("state"),
     *(Column(state.value, is_number=True) for state in _STATES),
     Column("max depth", is_number=True),
+    Column("paused by", may_be_cut=True, is_extra=True),
 )
 
 
@@ -50,19 +57,20 @@ def _changing_many(name: str) -> Callable[[Callable[..., None]], click.Command]:
     """Make a function the command `queues NAME`, which changes each of the queues that it is given."""
 
     def make(change: Callable[..., None]) -> click.Command:
-        names = click.argument("names", metavar="NAME...", nargs=-1, required=True)
+        names = click.argument("names", metavar="NAME...", nargs=-1, required=True, shell_complete=complete_queues)
         return queues.command(name)(names(shared_options("app", "store", "json", "debug")(pass_session(change))))
 
     return make
 
 
+@click.option("--reason", metavar="TEXT", help="Why: told to whoever asks what holds a job.")
 @_changing_many("pause")
-def pause(session: Session, names: tuple[str, ...]) -> None:
+def pause(session: Session, names: tuple[str, ...], reason: str | None) -> None:
     """Have workers take nothing more of these queues; what runs goes on.
 
-    Example: lineshaft queues pause pdf
+    Example: lineshaft queues pause pdf --reason "the printer is away"
     """
-    _change(session, names, session.store().queues.pause, "is paused")
+    _change(session, names, partial(session.store().queues.pause, by=_caller(), reason=reason), "is paused")
 
 
 @_changing_many("resume")
@@ -75,7 +83,7 @@ def resume(session: Session, names: tuple[str, ...]) -> None:
 
 
 @queues.command("limit")
-@click.argument("name", metavar="NAME")
+@click.argument("name", metavar="NAME", shell_complete=complete_queues)
 @click.option("--max-depth", required=True, metavar="N|none", help="The most jobs that may wait in it.")
 @shared_options("app", "store", "json", "debug")
 @pass_session
@@ -90,7 +98,7 @@ def limit(session: Session, name: str, max_depth: str) -> None:
 
 
 @queues.command("purge")
-@click.argument("name", metavar="NAME")
+@click.argument("name", metavar="NAME", shell_complete=complete_queues)
 @click.option("--yes", "-y", is_flag=True, help="Do not ask.")
 @shared_options("app", "store", "json", "debug")
 @pass_session
@@ -105,9 +113,18 @@ def purge(session: Session, name: str, *, yes: bool) -> None:
         confirm(f"Delete {count_of(depth, 'waiting job')} of queue {name}?", is_sure=yes)
     count = store.queues.purge(name)
     if session.is_json:
-        print_json({"deleted": count})
+        print_json(Purged(deleted=count))
     else:
         print_text(f"deleted {count_of(count, 'job')}")
+
+
+def _caller() -> str:
+    """Return who runs this command, as `user@host`."""
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):  # a container's user may have a number and no name
+        user = str(os.getuid())
+    return f"{user}@{socket.gethostname()}"
 
 
 def _depth(text: str) -> int | None:
@@ -134,11 +151,13 @@ def _tell(session: Session, names: tuple[str, ...], what: str) -> None:
         print_text(f"queue {name} {what}")
 
 
-def _object(queue: Queue) -> dict[str, Any]:
+def _object(queue: Queue) -> QueueForm:
     return {
         "name": queue.name,
         "paused": queue.paused,
         "paused_at": queue.paused_at,
+        "paused_by": queue.paused_by,
+        "pause_reason": queue.pause_reason,
         "depth": queue.depth,
         "max_depth": queue.max_depth,
         "counts": {state.value: count for state, count in queue.counts.items()},
@@ -147,4 +166,5 @@ def _object(queue: Queue) -> dict[str, Any]:
 
 def _row(queue: Queue) -> tuple[Any, ...]:
     counts = (queue.counts.get(state, 0) for state in _STATES)
-    return queue.name, "paused" if queue.paused else "open", *counts, queue.max_depth
+    note = ": ".join(filter(None, [queue.paused_by, queue.pause_reason]))
+    return queue.name, "paused" if queue.paused else "open", *counts, queue.max_depth, note

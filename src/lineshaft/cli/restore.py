@@ -13,6 +13,7 @@ from lineshaft.cli.backup import describe, what_is_in
 from lineshaft.cli.bench.progress import watching
 from lineshaft.cli.output import count_of, iso, print_json, print_text
 from lineshaft.cli.questions import confirm
+from lineshaft.cli.schemas import RestoredForm
 from lineshaft.cli.session import Session, pass_session, shared_options
 from lineshaft.clock import to_datetime
 from lineshaft.config import parse_store
@@ -56,9 +57,14 @@ def _made(instant: int) -> str:
 
 def _print(session: Session, address: str, path: Path, restored: Restored) -> None:
     if session.is_json:
-        backup = describe(restored.manifest)
-        said = {"paused": restored.paused, "interrupted": restored.interrupted}
-        print_json({"store": address, "file": str(path), "backup": backup, **said})
+        said: RestoredForm = {
+            "store": address,
+            "file": str(path),
+            "backup": describe(restored.manifest),
+            "paused": restored.paused,
+            "interrupted": restored.interrupted,
+        }
+        print_json(said)
         return
     manifest = restored.manifest
     print_text(f"restored {what_is_in(manifest)} from {path} ({_made(manifest.made_at)}) into {address}")

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import importlib
-from typing import Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import click
 
 from lineshaft.cli.session import SHARED, shared_options
 from lineshaft.version import VERSION
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 _WRONG_USE: Final = 2
 _SETTINGS: Final = {"help_option_names": ["-h", "--help"]}
@@ -19,13 +22,16 @@ COMMANDS: Final = {
     "migrate": ("lineshaft.cli.migrate:migrate", "Create or upgrade the store's schema."),
     "jobs": ("lineshaft.cli.jobs:jobs", "List, show, enqueue, cancel, retry and delete jobs."),
     "queues": ("lineshaft.cli.queues:queues", "List, pause, resume, limit and purge queues."),
-    "workers": ("lineshaft.cli.workers:workers", "List the workers of the store."),
+    "workers": ("lineshaft.cli.workers:workers", "List and drain the workers of the store."),
     "tasks": ("lineshaft.cli.tasks:tasks", "List the tasks that the app knows."),
+    "top": ("lineshaft.cli.top.command:top", "Watch queues, workers and rates live."),
     "backup": ("lineshaft.cli.backup:backup", "Copy the store into a file while workers run."),
     "restore": ("lineshaft.cli.restore:restore_command", "Put a backup back, with its queues paused."),
+    "copy": ("lineshaft.cli.copy:copy", "Move the store to another address, on either engine."),
     "doctor": ("lineshaft.cli.doctor:doctor", "Look the store over: symptoms, causes, cures."),
     "chaos": ("lineshaft.cli.chaos:chaos", "Run workers that are killed and a store that fails."),
     "bench": ("lineshaft.cli.bench:bench", "Measure how fast this store takes and runs jobs."),
+    "completion": ("lineshaft.cli.completion:completion", "Print what completes this program's lines in a shell."),
 }
 """Where each command stands, and its line of help, which is told without importing it."""
 
@@ -39,7 +45,7 @@ class LazyGroup(click.Group):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Without a command, show the help: nothing was asked for, so nothing is done."""
-        if not args:
+        if not args and not ctx.resilient_parsing:
             click.echo(ctx.get_help(), err=True)
             ctx.exit(_WRONG_USE)
         return super().parse_args(ctx, args)
@@ -54,6 +60,14 @@ class LazyGroup(click.Group):
             return None
         module, _, name = self._commands_at[cmd_name][0].partition(":")
         return cast(click.Command, getattr(importlib.import_module(module), name))
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem[str]]:
+        """Complete the names of commands without importing them, and the options."""
+        from click.shell_completion import CompletionItem
+
+        found = self._commands_at.items()
+        commands = [CompletionItem(name, help=line) for name, (_, line) in found if name.startswith(incomplete)]
+        return [*commands, *click.Command.shell_complete(self, ctx, incomplete)]
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's signature
         """List the commands without importing them."""

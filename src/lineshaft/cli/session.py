@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
-from lineshaft.cli.find_app import find_app_path, import_app
+from lineshaft.app.finding import find_app_path, import_app
 from lineshaft.config import parse_store
 from lineshaft.errors import LineshaftError
 
@@ -62,18 +62,19 @@ class Session:
     @property
     def app_path(self) -> str | None:
         """How the app is found, `module:name`, or None when nothing names one."""
-        return find_app_path(self.given.get("app"))
+        return find_app_path(self.given.get("app"), Path.cwd())
 
     def app(self) -> Lineshaft:
         """Return the app, on the store that `--store` names, if it names one; its `imports` are not loaded yet.
 
-        Raises `click.UsageError` when no app is named or found, `LineshaftError` when its module breaks.
+        Raises `click.UsageError` when no app is named, `ConfigError` when there is none of this name, `LineshaftError`
+        when its module breaks.
         """
         if self._app is None:
             path = self.app_path
             if path is None:
                 raise click.UsageError(_NO_APP)
-            self._app = import_app(path)
+            self._app = import_app(path, Path.cwd())
             if self.store_address is not None:
                 self._app.use_store(self.store_address)
         return self._app

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from lineshaft.cli.output import print_json
+from lineshaft.cli.schemas import TaskForm
 from lineshaft.cli.session import SHARED, Session, pass_session, shared_options
 from lineshaft.cli.table import Column, print_table
 from lineshaft.clock import SECOND, to_text
@@ -47,7 +48,7 @@ def list_tasks(session: Session) -> None:
         print_table(_COLUMNS, map(_row, found), empty=f"the app {session.app_path} has no tasks")
 
 
-def _object(task: Task[Any, Any, Any]) -> dict[str, Any]:
+def _object(task: Task[Any, Any, Any]) -> TaskForm:
     options = task.defaults
     return {
         "name": task.name,

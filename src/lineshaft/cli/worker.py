@@ -24,7 +24,7 @@ from lineshaft.worker.kinship import adopts_orphans, die_with
 from lineshaft.worker.notify import Notifier
 from lineshaft.worker.pulse import Pulse
 from lineshaft.worker.signals import Inbox, StopRequested
-from lineshaft.worker.supervisor import RECYCLE, Supervisor
+from lineshaft.worker.supervisor import DRAINED, RECYCLE, Supervisor
 
 if TYPE_CHECKING:
     from lineshaft import Lineshaft
@@ -133,8 +133,7 @@ class _OneWorker:
             self._on_start(app, worker)
             code = self._main.run(worker, self._on_stop)
             _log.info("worker %d has stopped", worker.id)
-            self._end(worker, code)
-            return code
+            return self._end(worker, code)
 
     def _set_up(self) -> None:
         """Open what has to answer while the worker starts."""
@@ -149,12 +148,13 @@ class _OneWorker:
         grace = self._main.report().grace
         _log.info("stopping: running jobs have %g s to finish; a second signal stops at once", grace)
 
-    def _end(self, worker: Worker, code: int) -> None:
+    def _end(self, worker: Worker, code: int) -> int:
         from lineshaft.worker import main
 
         if worker.has_abandoned_jobs:
             main.leave(code)
         main.leave_in_time(code)
+        return code
 
 
 class _Lone(_OneWorker):
@@ -175,12 +175,12 @@ class _Lone(_OneWorker):
         super()._on_stop()
         self._notifier.stopping("letting running jobs finish")
 
-    def _end(self, worker: Worker, code: int) -> None:
+    def _end(self, worker: Worker, code: int) -> int:
         from lineshaft.worker import main
 
         if code == RECYCLE:
             main.start_anew(sys.orig_argv[1:])
-        super()._end(worker, code)
+        return super()._end(worker, code)
 
 
 class _Supervised(_OneWorker):
@@ -209,6 +209,9 @@ class _Supervised(_OneWorker):
 
     def _on_stop(self) -> None:
         self._report()
+
+    def _end(self, worker: Worker, code: int) -> int:
+        return super()._end(worker, DRAINED if worker.is_drained else code)
 
     def _report(self) -> None:
         self._link.report(self._main.report())

@@ -21,8 +21,15 @@ from lineshaft.errors import StoreUnavailableError
 Row = tuple[Any, ...]
 Params = Mapping[str, Any]
 Dialect = Literal["sqlite", "postgres"]
-Role = Literal["worker", "waiter"]
+Role = Literal["worker", "waiter", "follower"]
 T = TypeVar("T")
+
+HEARD: Final[Mapping[Role, tuple[Role, ...]]] = {
+    "worker": ("worker",),
+    "waiter": ("waiter",),
+    "follower": ("waiter", "follower"),
+}
+"""What the listener of each role hears: jobs that may run; ends of jobs; those, and whatever else happens to jobs."""
 
 _CONFLICT_TRIES: Final = 20
 _ROW_KEY: Final = re.compile(r"->> '(\w+)'")
@@ -48,11 +55,11 @@ class Sql:
 
     @classmethod
     def parse(cls, text: str, dialect: Dialect, flags: Sequence[str]) -> Sql:
-        """Read a statement's text; flags are the words behind its name: `json`, `rings-worker`, `rings-waiter`."""
+        """Read a statement's text; flags are the words behind its name: `json`, and `rings-ROLE`."""
         columns = () if dialect == "postgres" else tuple(dict.fromkeys(_ROW_KEY.findall(text)))
         text = _ROW_KEY.sub(lambda key: f"->> {columns.index(key[1])}", text) if columns else text
         parts = [text] if dialect == "postgres" else [part.strip() for part in re.split(r";\s*(?:\n|$)", text)]
-        rings: list[Role] = [role for role in ("worker", "waiter") if f"rings-{role}" in flags]
+        rings: list[Role] = [role for role in HEARD if f"rings-{role}" in flags]
         names = frozenset(_PLACEHOLDER[dialect].findall(text))
         return cls(tuple(p for p in parts if p), tuple(rings), "json" in flags, names, columns)
 
@@ -178,7 +185,7 @@ class Engine(ABC):
 
     @abstractmethod
     def listen(self, role: Role) -> Listener:
-        """Start to listen for what wakes a worker or somebody who waits for a job."""
+        """Start to listen for what wakes a worker, or somebody who waits for jobs or follows them."""
 
     @abstractmethod
     def hold_worker_lock(self, worker: int) -> WorkerLock:

@@ -108,6 +108,10 @@ _ADVICE: Final[tuple[tuple[Callable[[object], bool], str], ...]] = (
         lambda value: isinstance(value, Iterator | range | KeysView | ValuesView | ItemsView),
         "is a {type}; pass list(…) of it",
     ),
+    (
+        lambda value: type(value).__module__ == "lineshaft.blobs.blob",
+        "is a {type}, which only a task of an app takes; enqueue through the task itself",
+    ),
     (_is_code, "is code ({type}); pass its name as text, or inject it with Inject(…)"),
     (
         lambda _: True,

@@ -112,7 +112,7 @@ def too_large(
     largest = "; the largest is {1!r} with {0:,} bytes".format(*max(sizes)) if sizes else ""
     return PayloadTooLargeError(
         f"{what}: {size:,} bytes are over the limit of {limit:,}{largest}; "
-        "store it elsewhere and pass a reference, such as a path or an id"
+        "pass a large value as lineshaft.Blob, or pass a reference, such as a path or an id"
     )
 
 

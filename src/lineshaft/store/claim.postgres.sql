@@ -1,5 +1,6 @@
 -- name: claim_jobs
 -- "= any(array(subselect))" cannot be turned into a join, whatever the statistics say (docs/decisions/0001).
+-- Where SQLite gives its private key this gives null, and tells whoever follows the job.
 update lineshaft.job
    set worker = %(worker)s, claim = claim + 1, attempt = attempt + 1, started_at = %(now)s, progress = null
  where ctid = any(array(
@@ -9,7 +10,8 @@ update lineshaft.job
        and not exists (select from lineshaft.epoch where first_worker > %(worker)s)
      order by rank, run_at, id limit %(limit)s
        for update skip locked))
-returning id::text, claim, worker, attempt, attempts_before, losses, deadline, created_at, unknown_since, null,
+returning id::text, claim, worker, attempt, attempts_before, losses, deadline, created_at, unknown_since,
+          case when is_followed then nullif(pg_notify('lineshaft_follower', '')::text, '') end,
           name, args, rank, run_at, is_isolated, cancel_requested, max_attempts, queue, tenant, tags, meta, options,
           context;
 
@@ -25,7 +27,8 @@ update lineshaft.job
        and not exists (select from lineshaft.epoch where first_worker > %(worker)s)
      order by rank, run_at, id limit %(limit)s
        for update skip locked))
-returning id::text, claim, worker, attempt, attempts_before, losses, deadline, created_at, unknown_since, null,
+returning id::text, claim, worker, attempt, attempts_before, losses, deadline, created_at, unknown_since,
+          case when is_followed then nullif(pg_notify('lineshaft_follower', '')::text, '') end,
           name, args, rank, run_at, is_isolated, cancel_requested, max_attempts, queue, tenant, tags, meta, options,
           context;
 
@@ -71,7 +74,7 @@ with gone as (
            %(now)s, %(expires_at)s
       from gone
 )
-select id::text, name, queue, attempt,
+select id::text, name, queue, attempt, claim, tenant, options, context,
        (select count(pg_notify('lineshaft_waiter', '')) from (select 1 from gone where is_awaited limit 1) as awaited)
   from gone;
 

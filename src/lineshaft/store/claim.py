@@ -51,6 +51,10 @@ class Expired(NamedTuple):
     name: str
     queue: str
     attempt: int
+    claim: int
+    tenant: str | None
+    options: str | None
+    context: str | None
 
 
 def claim_jobs(tx: Tx, *, queue: str, limit: int, worker: int, now: int, start: Place | None = None) -> list[Claimed]:

@@ -1,4 +1,4 @@
--- name: claim_jobs json
+-- name: claim_jobs json rings-follower
 -- Three steps that answer with one row: while a thread steps through rows, every other thread may take the
 -- interpreter from it for milliseconds (docs/decisions/0002).
 select json_group_array(seq) from (
@@ -15,7 +15,7 @@ select json_group_array(json_array(
            context))
   from lineshaft_job where seq in (select value from json_each(:previous));
 
--- name: claim_jobs_from json
+-- name: claim_jobs_from json rings-follower
 select json_group_array(seq) from (
     select seq from lineshaft_job
      where stage = 1 and queue = :queue and worker is null and (rank, run_at, id) >= (:rank, :run_at, :id)
@@ -52,7 +52,7 @@ select json_group_array(seq) from (
      order by deadline limit :limit);
 update lineshaft_job set stage = 14, finished_at = :now, expires_at = :expires_at
  where seq in (select value from json_each(:previous));
-select json_group_array(json_array(id, name, queue, attempt))
+select json_group_array(json_array(id, name, queue, attempt, claim, tenant, options, context))
   from lineshaft_job where seq in (select value from json_each(:previous));
 
 -- name: cancel_requests

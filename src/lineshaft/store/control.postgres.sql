@@ -18,7 +18,8 @@ select gone.id::text from gone, told;
 
 -- name: request_cancel
 with asked as (
-    update lineshaft.job set cancel_requested = true
+    update lineshaft.job
+       set cancel_requested = true, cancel_requested_at = coalesce(cancel_requested_at, %(now)s)
      where id = any(%(ids)s::uuid[]) and worker is not null
     returning id
 ), told as (
@@ -51,27 +52,32 @@ select count(*), (select count(pg_notify('lineshaft_worker', queue)) from moved)
 
 -- name: delete_jobs
 with live as (
-    delete from lineshaft.job where id = any(%(ids)s::uuid[]) and worker is null returning id
+    delete from lineshaft.job where id = any(%(ids)s::uuid[]) and worker is null returning id, is_awaited
 ), finished as (
     delete from lineshaft.history where id = any(%(ids)s::uuid[]) returning id
 ), logs as (
     delete from lineshaft.job_log where job in (select id from live union all select id from finished)
 )
-select (select count(*) from live) + (select count(*) from finished);
+select (select count(*) from live) + (select count(*) from finished),
+       (select count(pg_notify('lineshaft_waiter', '')) from (select 1 from live where is_awaited limit 1) as awaited);
 
 -- name: purge_queue
 with gone as (
     delete from lineshaft.job where ctid = any(array(
         select ctid from lineshaft.job where queue = %(queue)s and worker is null limit %(limit)s
            for update skip locked))
-    returning id
+    returning is_awaited
 )
-select count(*) from gone;
+select count(*),
+       (select count(pg_notify('lineshaft_waiter', '')) from (select 1 from gone where is_awaited limit 1) as awaited)
+  from gone;
 
 -- name: set_paused
 with changed as (
-    insert into lineshaft.queue (name, paused_at) values (%(queue)s, %(paused_at)s)
-        on conflict (name) do update set paused_at = excluded.paused_at
+    insert into lineshaft.queue (name, paused_at, paused_by, pause_reason)
+    values (%(queue)s, %(paused_at)s, %(paused_by)s, %(pause_reason)s)
+        on conflict (name) do update set paused_at = excluded.paused_at, paused_by = excluded.paused_by,
+                                         pause_reason = excluded.pause_reason
     returning name
 )
 select count(pg_notify('lineshaft_worker', name)) from changed;
@@ -79,3 +85,6 @@ select count(pg_notify('lineshaft_worker', name)) from changed;
 -- name: set_max_depth
 insert into lineshaft.queue (name, max_depth) values (%(queue)s, %(max_depth)s)
     on conflict (name) do update set max_depth = excluded.max_depth;
+
+-- name: drain_workers
+update lineshaft.worker set is_draining = true where id = any(%(ids)s::bigint[]) returning id;

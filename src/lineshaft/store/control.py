@@ -18,7 +18,7 @@ def cancel_jobs(tx: Tx, ids: Sequence[str], *, now: int, expires_at: int) -> tup
     """Cancel jobs: (those cancelled at once because nobody held them, those running that were asked to stop)."""
     cancelled = {row[0] for row in tx.run(SQL.cancel_waiting, {"ids": list(ids), "now": now, "expires_at": expires_at})}
     rest = [one for one in ids if one not in cancelled]
-    asked = {row[0] for row in tx.run(SQL.request_cancel, {"ids": rest})} if rest else set()
+    asked = {row[0] for row in tx.run(SQL.request_cancel, {"ids": rest, "now": now})} if rest else set()
     return cancelled, asked
 
 
@@ -43,16 +43,21 @@ def purge_queue(tx: Tx, queue: str) -> int:
     return int(tx.run(SQL.purge_queue, {"queue": queue, "limit": _CHUNK})[0][0])
 
 
-def pause_queue(tx: Tx, queue: str, *, now: int) -> None:
-    """Let workers take no more of this queue."""
-    tx.run(SQL.set_paused, {"queue": queue, "paused_at": now})
+def pause_queue(tx: Tx, queue: str, *, now: int, by: str | None = None, reason: str | None = None) -> None:
+    """Let workers take no more of this queue; `by` and `reason` are for people."""
+    tx.run(SQL.set_paused, {"queue": queue, "paused_at": now, "paused_by": by, "pause_reason": reason})
 
 
 def resume_queue(tx: Tx, queue: str) -> None:
     """Let workers take this queue's jobs again."""
-    tx.run(SQL.set_paused, {"queue": queue, "paused_at": None})
+    tx.run(SQL.set_paused, {"queue": queue, "paused_at": None, "paused_by": None, "pause_reason": None})
 
 
 def limit_queue(tx: Tx, queue: str, max_depth: int | None) -> None:
     """Let a queue hold at most this many waiting jobs; None takes the limit away."""
     tx.run(SQL.set_max_depth, {"queue": queue, "max_depth": max_depth})
+
+
+def drain_workers(tx: Tx, ids: Sequence[int]) -> set[int]:
+    """Ask workers to take no more jobs and to end; they hear it with their next heartbeat. Returns those there are."""
+    return {row[0] for row in tx.run(SQL.drain_workers, {"ids": list(ids)})}

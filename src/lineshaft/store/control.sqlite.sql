@@ -5,7 +5,7 @@ update lineshaft_job set stage = 12, finished_at = :now, expires_at = :expires_a
  where id in (select value ->> 0 from json_each(:previous));
 
 -- name: request_cancel rings-worker json
-update lineshaft_job set cancel_requested = 1
+update lineshaft_job set cancel_requested = 1, cancel_requested_at = coalesce(cancel_requested_at, :now)
  where id in (select value from json_each(:ids)) and stage = 1 and worker is not null;
 select json_group_array(json_array(id)) from lineshaft_job
  where id in (select value from json_each(:ids)) and stage = 1 and worker is not null;
@@ -14,7 +14,7 @@ select json_group_array(json_array(id)) from lineshaft_job
 -- The claim number goes on: a late finish of the job's former life stays fenced out.
 update lineshaft_job set stage = 1, worker = null, run_at = :now, attempts_before = attempt,
        max_attempts = attempt + max_attempts - attempts_before, losses = 0, is_isolated = 0, cancel_requested = 0,
-       deadline = null, unknown_since = null, progress = null, reason = null, result = null, finished_at = null,
+       cancel_requested_at = null, deadline = null, unknown_since = null, progress = null, reason = null, result = null, finished_at = null,
        expires_at = null
  where id in (select value from json_each(:ids)) and stage in (11, 12, 14);
 select changes();
@@ -24,23 +24,29 @@ update lineshaft_job set stage = :stage, run_at = :run_at
  where id = :id and stage < 10 and not (stage = 1 and worker is not null);
 select changes();
 
--- name: delete_jobs
+-- name: delete_jobs rings-waiter
 delete from lineshaft_job_log where job in (select value from json_each(:ids))
    and job not in (select id from lineshaft_job where stage = 1 and worker is not null
                       and id in (select value from json_each(:ids)));
 delete from lineshaft_job where id in (select value from json_each(:ids)) and not (stage = 1 and worker is not null);
 select changes();
 
--- name: purge_queue
+-- name: purge_queue rings-waiter
 delete from lineshaft_job where seq in (
     select seq from lineshaft_job indexed by lineshaft_job_live
      where stage < 10 and queue = :queue and not (stage = 1 and worker is not null) limit :limit);
 select changes();
 
 -- name: set_paused rings-worker
-insert into lineshaft_queue (name, paused_at) values (:queue, :paused_at)
-    on conflict (name) do update set paused_at = excluded.paused_at;
+insert into lineshaft_queue (name, paused_at, paused_by, pause_reason)
+values (:queue, :paused_at, :paused_by, :pause_reason)
+    on conflict (name) do update set paused_at = excluded.paused_at, paused_by = excluded.paused_by,
+                                     pause_reason = excluded.pause_reason;
 
 -- name: set_max_depth
 insert into lineshaft_queue (name, max_depth) values (:queue, :max_depth)
     on conflict (name) do update set max_depth = excluded.max_depth;
+
+-- name: drain_workers
+update lineshaft_worker set is_draining = 1 where id in (select value from json_each(:ids));
+select id from lineshaft_worker where id in (select value from json_each(:ids));

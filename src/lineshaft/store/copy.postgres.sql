@@ -2,7 +2,7 @@
 -- name: take_unfinished
 select id::text, id::text, queue, name, rank, run_at, stage, created_at, started_at, worker, claim, attempt,
        attempts_before, max_attempts, losses, is_isolated::integer, cancel_requested::integer, deadline,
-       unknown_since, tenant, tags, meta, options, context, args, progress, errors
+       unknown_since, tenant, tags, meta, options, context, args, progress, errors, cancel_requested_at
   from lineshaft.job
  where id > coalesce(%(after)s::uuid, '00000000-0000-0000-0000-000000000000'::uuid)
  order by job.id limit %(limit)s;
@@ -10,7 +10,7 @@ select id::text, id::text, queue, name, rank, run_at, stage, created_at, started
 -- name: load_unfinished
 copy lineshaft.job (id, queue, name, rank, run_at, stage, created_at, started_at, worker, claim, attempt,
        attempts_before, max_attempts, losses, is_isolated, cancel_requested, deadline, unknown_since, tenant, tags,
-       meta, options, context, args, progress, errors)
+       meta, options, context, args, progress, errors, cancel_requested_at)
 from stdin;
 
 -- name: take_finished
@@ -28,11 +28,11 @@ copy lineshaft.history (id, queue, name, rank, run_at, stage, created_at, starte
 from stdin;
 
 -- name: take_queues
-select name, name, paused_at, max_depth from lineshaft.queue
+select name, name, paused_at, max_depth, paused_by, pause_reason from lineshaft.queue
  where name > coalesce(%(after)s, '') order by queue.name limit %(limit)s;
 
 -- name: load_queues
-copy lineshaft.queue (name, paused_at, max_depth) from stdin;
+copy lineshaft.queue (name, paused_at, max_depth, paused_by, pause_reason) from stdin;
 
 -- name: take_logs
 select job::text, claim, job::text, claim, attempt, lines, written_at from lineshaft.job_log

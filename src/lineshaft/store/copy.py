@@ -5,8 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from operator import itemgetter
-from typing import Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
@@ -33,6 +32,17 @@ class Table:
     """The parameters that say behind which row a page begins."""
 
 
+Cursor = Sequence[Any] | None
+"""Where a page ends: whole numbers and texts; None: before the first."""
+
+
+class Page(NamedTuple):
+    """Some rows of a table, in its order."""
+
+    rows: list[Row]
+    end: Cursor
+
+
 UNFINISHED: Final = Table("unfinished", "unfinished jobs", SQL.take_unfinished, SQL.load_unfinished)
 FINISHED: Final = Table("finished", "finished jobs", SQL.take_finished, SQL.load_finished)
 QUEUES: Final = Table("queues", "queues", SQL.take_queues, SQL.load_queues)
@@ -47,11 +57,17 @@ QUEUE, WORKER, CLAIM, ATTEMPT = 1, 8, 9, 10
 
 def take_rows(tx: Tx, table: Table) -> Iterator[Row]:
     """Yield the rows of a table as the transaction's snapshot holds them, a page in memory at a time."""
-    cursor: Sequence[object] = [None] * len(table.cursor)
-    width = len(cursor)
+    for page in take_pages(tx, table):
+        yield from page.rows
+
+
+def take_pages(tx: Tx, table: Table, behind: Cursor = None) -> Iterator[Page]:
+    """Yield the rows page by page, from the beginning or from behind an earlier page's end on."""
+    width = len(table.cursor)
+    cursor: Sequence[object] = behind or [None] * width
     while page := tx.run(table.take, {**dict(zip(table.cursor, cursor, strict=True)), "limit": _PAGE}):
-        yield from map(itemgetter(slice(width, None)), page)
         cursor = page[-1][:width]
+        yield Page([row[width:] for row in page], cursor)
 
 
 def holds_anything(tx: Tx) -> bool:
@@ -67,9 +83,10 @@ def load_rows(tx: CopyTx, table: Table, rows: Iterable[Row]) -> None:
 class Digest:
     """Counts rows and sums up their hashes, so that equal rows in any order, on any engine, give the same sum."""
 
-    def __init__(self) -> None:
-        self.count = 0
-        self._sum = 0
+    def __init__(self, count: int = 0, text: str = "0") -> None:
+        """Begin with nothing, or go on from an earlier count and sum."""
+        self.count = count
+        self._sum = int(text, 16)
 
     def over(self, rows: Iterable[Row]) -> Iterator[Row]:
         """Yield the rows and take them in."""

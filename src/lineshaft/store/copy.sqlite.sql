@@ -2,15 +2,15 @@
 -- name: take_unfinished
 select id, id, queue, name, rank, run_at, stage, created_at, started_at, worker, claim, attempt, attempts_before,
        max_attempts, losses, is_isolated, cancel_requested, deadline, unknown_since, tenant, tags, meta, options,
-       context, args, progress, errors
+       context, args, progress, errors, cancel_requested_at
   from lineshaft_job indexed by lineshaft_job_live
  where stage < 10 and id > coalesce(:after, '') order by id limit :limit;
 
 -- name: load_unfinished
 insert into lineshaft_job (id, queue, name, rank, run_at, stage, created_at, started_at, worker, claim, attempt,
        attempts_before, max_attempts, losses, is_isolated, cancel_requested, deadline, unknown_since, tenant, tags,
-       meta, options, context, args, progress, errors)
-values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+       meta, options, context, args, progress, errors, cancel_requested_at)
+values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
 
 -- name: take_finished
 -- In the order of the table itself, which reads no index.
@@ -26,11 +26,11 @@ insert into lineshaft_job (id, queue, name, rank, run_at, stage, created_at, sta
 values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
 
 -- name: take_queues
-select name, name, paused_at, max_depth from lineshaft_queue
+select name, name, paused_at, max_depth, paused_by, pause_reason from lineshaft_queue
  where name > coalesce(:after, '') order by name limit :limit;
 
 -- name: load_queues
-insert into lineshaft_queue (name, paused_at, max_depth) values (?, ?, ?);
+insert into lineshaft_queue (name, paused_at, max_depth, paused_by, pause_reason) values (?, ?, ?, ?, ?);
 
 -- name: take_logs
 select job, claim, job, claim, attempt, lines, written_at from lineshaft_job_log

@@ -46,18 +46,24 @@ def insert_alone(engine: Engine, row: NewRow) -> bool:
     return bool(engine.write_apart(lambda tx: tx.run(SQL.insert_job, row)))
 
 
-def insert_jobs(tx: Tx, rows: Sequence[NewRow], *, is_resend: bool = False) -> None:
-    """Store the jobs.
+def insert_jobs(tx: Tx, rows: Sequence[NewRow], *, is_resend: bool = False, is_limited: bool = True) -> None:
+    """Store the jobs; unless `is_limited`, whatever the depth of their queues.
 
     `is_resend` says that these very jobs were sent before and the answer was lost: those that are stored already,
     finished ones included, stay as they are. Raises `QueueFull` when a queue has reached its `max_depth`; nothing
     is stored then.
     """
-    inserted = _insert(tx, rows)
-    if inserted < len(rows):
+    if not is_limited:
+        tx.run(SQL.insert_jobs, {"is_checked": True}, rows)
+    elif _insert(tx, rows) < len(rows):
         _insert_missing(tx, rows)
     if is_resend:
         tx.run(SQL.drop_finished_resends, {"ids": [row["id"] for row in rows]})
+
+
+def stored_ids(tx: Tx, ids: Sequence[str]) -> set[str]:
+    """Return those of the ids that are those of stored jobs, finished ones included."""
+    return {row[0] for row in tx.run(SQL.existing_ids, {"ids": list(ids)})}
 
 
 def _insert(tx: Tx, rows: Sequence[NewRow]) -> int:
@@ -75,7 +81,7 @@ def _insert_missing(tx: Tx, rows: Sequence[NewRow]) -> None:
     limits: dict[str, int] = dict(tx.run(SQL.lock_limited_queues, {"queues": sorted({row["queue"] for row in rows})}))
     if not limits:
         return  # the missing ones were stored by the first send
-    known = {row[0] for row in tx.run(SQL.existing_ids, {"ids": [row["id"] for row in rows]})}
+    known = stored_ids(tx, [row["id"] for row in rows])
     new = [row for row in rows if row["id"] not in known]
     _check_depths(tx, Counter(row["queue"] for row in new), limits)
     if new:

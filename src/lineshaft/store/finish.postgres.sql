@@ -65,12 +65,13 @@ with back as (
                          else concat_ws(E'\n', errors, (%(error)s::text[])[width_bucket(id, %(id)s::uuid[])]) end
      where id = any(%(id)s::uuid[]) and worker = %(worker)s
        and claim = (%(claim)s::integer[])[width_bucket(id, %(id)s::uuid[])]
-    returning queue, stage
+    returning queue, stage, is_followed
 )
 select count(*),
        (select count(pg_notify('lineshaft_worker', queue))
           from (select distinct queue from back where stage = 1) as woken
-         where exists (select from lineshaft.worker where is_idle))
+         where exists (select from lineshaft.worker where is_idle)),
+       (select count(pg_notify('lineshaft_follower', '')) from (select 1 from back where is_followed limit 1) as followed)
   from back;
 
 -- name: finished_by
@@ -80,9 +81,13 @@ select id::text, claim, stage from lineshaft.history where id = any(%(ids)s::uui
 select id::text, claim from lineshaft.job where id = any(%(ids)s::uuid[]) and worker is null;
 
 -- name: save_progress
-update lineshaft.job set progress = (%(progress)s::text[])[width_bucket(id, %(id)s::uuid[])]
- where id = any(%(id)s::uuid[]) and worker = %(worker)s
-   and claim = (%(claim)s::integer[])[width_bucket(id, %(id)s::uuid[])];
+with told as (
+    update lineshaft.job set progress = (%(progress)s::text[])[width_bucket(id, %(id)s::uuid[])]
+     where id = any(%(id)s::uuid[]) and worker = %(worker)s
+       and claim = (%(claim)s::integer[])[width_bucket(id, %(id)s::uuid[])]
+    returning is_followed
+)
+select count(pg_notify('lineshaft_follower', '')) from (select 1 from told where is_followed limit 1) as followed;
 
 -- name: save_logs
 insert into lineshaft.job_log (job, claim, attempt, lines, written_at)

@@ -37,9 +37,14 @@ class LogLines(NamedTuple):
     lines: str
 
 
-def write_transitions(
-    tx: Tx, transitions: Sequence[Transition], *, worker: int, now: int, keep: Keep
-) -> list[Transition]:
+class Written(list[Transition]):
+    """The transitions that took effect."""
+
+    is_certain = True
+    """Whether this very transaction has written them all; else some may have been written by one before it."""
+
+
+def write_transitions(tx: Tx, transitions: Sequence[Transition], *, worker: int, now: int, keep: Keep) -> Written:
     """Write what the transitions say and return those that took effect; the others had lost their lease.
 
     Writing the same transitions again after a commit whose answer was lost changes nothing and returns them.
@@ -47,12 +52,12 @@ def write_transitions(
     completed = [one for one in transitions if type(one) is Complete]
     closed = [one for one in transitions if type(one) is Close]
     put_back = [one for one in transitions if type(one) is PutBack]
-    write = _Writer(tx, worker, now)
-    return [
-        *write(SQL.complete_jobs, SQL.finished_by, completed, lambda one: _complete_row(one, keep(one)), _completion),
-        *write(SQL.close_jobs, SQL.finished_by, closed, lambda one: _close_row(one, keep(one)), _closing),
-        *write(SQL.put_back_jobs, SQL.put_back_among, put_back, _put_back_row, _putting_back),
-    ]
+    written = Written()
+    write = _Writer(tx, worker, now, written)
+    write(SQL.complete_jobs, SQL.finished_by, completed, lambda one: _complete_row(one, keep(one)), _completion)
+    write(SQL.close_jobs, SQL.finished_by, closed, lambda one: _close_row(one, keep(one)), _closing)
+    write(SQL.put_back_jobs, SQL.put_back_among, put_back, _put_back_row, _putting_back)
+    return written
 
 
 T = TypeVar("T", Complete, Close, PutBack)
@@ -62,6 +67,7 @@ class _Writer(NamedTuple):
     tx: Tx
     worker: int
     now: int
+    written: Written
 
     def __call__(
         self,
@@ -70,11 +76,15 @@ class _Writer(NamedTuple):
         transitions: list[T],
         to_row: Callable[[T], Params],
         to_trace: Callable[[T], Row],
-    ) -> Iterator[T]:
+    ) -> None:
         for chunk in _chunks(transitions):
             params = {"worker": self.worker, "now": self.now}
-            written = self.tx.run(statement, params, [to_row(one) for one in chunk])[0][0]
-            yield from chunk if written == len(chunk) else self._effective(check, chunk, to_trace)
+            count = self.tx.run(statement, params, [to_row(one) for one in chunk])[0][0]
+            if count == len(chunk):
+                self.written.extend(chunk)
+            else:
+                self.written.extend(self._effective(check, chunk, to_trace))
+                self.written.is_certain = False
 
     def _effective(self, check: Statement, chunk: Sequence[T], to_trace: Callable[[T], Row]) -> Iterator[T]:
         ids = [one.held.id for one in chunk]

@@ -16,7 +16,7 @@ update lineshaft_job not indexed set stage = r.value ->> 'stage', reason = r.val
  where seq = r.value ->> 'key' and claim = r.value ->> 'claim' and stage = 1 and worker = :worker;
 select changes();
 
--- name: put_back_jobs rings-worker
+-- name: put_back_jobs rings-worker rings-follower
 -- A job that was asked to stop comes back at once, so that its next claim can end it.
 update lineshaft_job not indexed
    set stage = case when cancel_requested then 1 else r.value ->> 'stage' end, worker = null,
@@ -35,7 +35,7 @@ select id, claim, stage from lineshaft_job where id in (select value from json_e
 -- name: put_back_among
 select id, claim from lineshaft_job where id in (select value from json_each(:ids)) and worker is null and stage < 10;
 
--- name: save_progress
+-- name: save_progress rings-follower
 update lineshaft_job not indexed set progress = r.value ->> 'progress' from json_each(:rows) as r
  where seq = r.value ->> 'key' and claim = r.value ->> 'claim' and stage = 1 and worker = :worker;
 

@@ -7,6 +7,15 @@ select id::text, queue, name, rank, run_at, stage, created_at, started_at, worke
        false, tenant, tags, meta, args, progress, errors, reason, result, finished_at
   from lineshaft.history where id = %(id)s::uuid;
 
+-- name: get_jobs
+select id::text, queue, name, rank, run_at, stage, created_at, started_at, worker, claim, attempt, max_attempts, deadline,
+       cancel_requested, tenant, tags, meta, args, progress, errors, null::text, null::text, null::bigint
+  from lineshaft.job where id = any(%(ids)s::uuid[])
+union all
+select id::text, queue, name, rank, run_at, stage, created_at, started_at, worker, claim, attempt, max_attempts, deadline,
+       false, tenant, tags, meta, args, progress, errors, reason, result, finished_at
+  from lineshaft.history where id = any(%(ids)s::uuid[]);
+
 -- name: list_live
 -- "order by id" would mean the text that is selected, for which there is no index: every job would be read and sorted.
 -- "cursor is null or id < cursor" would filter: each page would read all those before it.
@@ -88,7 +97,8 @@ select count(*) from lineshaft.history where stage = 10
 -- name: mark_awaited
 -- A claim passes over rows that somebody is writing to, so workers are told to look again.
 with marked as (
-    update lineshaft.job set is_awaited = true where id = any(%(ids)s::uuid[]) returning id, queue, stage, worker
+    update lineshaft.job set is_awaited = true, is_followed = is_followed or %(is_followed)s
+     where id = any(%(ids)s::uuid[]) returning id, queue, stage, worker
 ), told as (
     select count(pg_notify('lineshaft_worker', queue)) as told
       from (select distinct queue from marked where stage = 1 and worker is null) as skipped
@@ -98,15 +108,18 @@ select marked.id::text from marked, told;
 -- name: still_unfinished
 select id::text from lineshaft.job where id = any(%(ids)s::uuid[]);
 
+-- name: glance_at_jobs
+select id::text, claim, worker, stage, progress, length(errors) from lineshaft.job where id = any(%(ids)s::uuid[]);
+
 -- name: get_logs
 select attempt, lines from lineshaft.job_log where job = %(id)s::uuid order by claim;
 
 -- name: list_workers
-select id, host, pid, version, queues, tasks, started_at, heartbeat_at, is_idle, is_draining
+select id, host, pid, version, queues, tasks, started_at, heartbeat_at, is_idle, is_draining, load
   from lineshaft.worker order by id;
 
 -- name: list_queues
-select name, paused_at, max_depth from lineshaft.queue order by name;
+select name, paused_at, max_depth, paused_by, pause_reason from lineshaft.queue order by name;
 
 -- name: count_by_queue
 select queue, stage, worker is not null, count(*) from lineshaft.job group by 1, 2, 3;

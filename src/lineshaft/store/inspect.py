@@ -14,6 +14,8 @@ from lineshaft.transitions import Stage, State
 
 SQL: Final = Statements("inspect")
 
+_CHUNK: Final = 250
+
 
 class WorkerRow(NamedTuple):
     """A worker as stored."""
@@ -28,6 +30,8 @@ class WorkerRow(NamedTuple):
     heartbeat_at: int
     is_idle: bool
     is_draining: bool
+    load: str | None
+    """JSON: what it said with its last heartbeat of what it does (`store.rates.WorkerLoad`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +83,12 @@ def get_job(tx: Tx, job_id: str) -> JobRow | None:
     return JobRow._make(rows[0]) if rows else None
 
 
+def get_jobs(tx: Tx, ids: Sequence[str]) -> dict[str, JobRow]:
+    """Return those of the jobs that there are, finished or not, by id."""
+    chunks = (list(ids[start : start + _CHUNK]) for start in range(0, len(ids), _CHUNK))
+    return {row[0]: JobRow._make(row) for chunk in chunks for row in tx.run(SQL.get_jobs, {"ids": chunk})}
+
+
 def list_jobs(tx: Tx, wanted: Filter, *, limit: int, cursor: str | None) -> list[JobRow]:
     """Return up to `limit` jobs, the newest first; `cursor` is the id of the last one of the page before."""
     pages = [
@@ -108,14 +118,19 @@ def _params(wanted: Filter, where: dict[str, Any]) -> dict[str, Any]:
     return {**asdict(wanted), **_ANY, **where, "stages": stages and [int(one) for one in stages]}
 
 
-def mark_awaited(tx: Tx, ids: Sequence[str]) -> set[str]:
-    """Have the finish of these jobs announced, and return those that are not finished."""
-    return {row[0] for row in tx.run(SQL.mark_awaited, {"ids": list(ids)})}
+def mark_awaited(tx: Tx, ids: Sequence[str], *, is_followed: bool = False) -> set[str]:
+    """Have the end of these jobs announced, or all that happens to them, and return those that are not finished."""
+    return {row[0] for row in tx.run(SQL.mark_awaited, {"ids": list(ids), "is_followed": is_followed})}
 
 
 def still_unfinished(tx: Tx, ids: Sequence[str]) -> set[str]:
     """Return those of the jobs that are not finished."""
     return {row[0] for row in tx.run(SQL.still_unfinished, {"ids": list(ids)})}
+
+
+def glance_at_jobs(tx: Tx, ids: Sequence[str]) -> dict[str, Row]:
+    """Return what a move of a job, or a word of its progress, changes: of those that are not finished, by id."""
+    return {row[0]: row for row in tx.run(SQL.glance_at_jobs, {"ids": list(ids)})}
 
 
 def get_logs(tx: Tx, job_id: str) -> list[Row]:
@@ -134,7 +149,7 @@ def running_by_worker(tx: Tx) -> dict[int, int]:
 
 
 def list_queues(tx: Tx) -> list[Row]:
-    """Return (name, paused_at, max_depth) of the queues that have settings."""
+    """Return (name, paused_at, max_depth, paused_by, pause_reason) of the queues that have settings."""
     return tx.run(SQL.list_queues, {})
 
 

@@ -3,6 +3,11 @@ select id, queue, name, rank, run_at, stage, created_at, started_at, worker, cla
        cancel_requested, tenant, tags, meta, args, progress, errors, reason, result, finished_at
   from lineshaft_job where id = :id;
 
+-- name: get_jobs
+select id, queue, name, rank, run_at, stage, created_at, started_at, worker, claim, attempt, max_attempts, deadline,
+       cancel_requested, tenant, tags, meta, args, progress, errors, reason, result, finished_at
+  from lineshaft_job where id in (select value from json_each(:ids));
+
 -- name: list_live
 select id, queue, name, rank, run_at, stage, created_at, started_at, worker, claim, attempt, max_attempts, deadline,
        cancel_requested, tenant, tags, meta, args, progress, errors, reason, result, finished_at
@@ -69,20 +74,25 @@ select count(*) from lineshaft_job where stage = 10
    and (:search is null or instr(lower(name || ' ' || args || ' ' || coalesce(errors, '')), lower(:search)));
 
 -- name: mark_awaited
--- Whoever waits has a doorbell that every finish rings.
-select id from lineshaft_job where id in (select value from json_each(:ids)) and stage < 10;
+-- Whoever waits has a doorbell that every finish rings; whoever follows has one that rings for claims too.
+select id from lineshaft_job where id in (select value from json_each(:ids)) and stage < 10 and :is_followed is not null;
 
 -- name: still_unfinished
 select id from lineshaft_job where id in (select value from json_each(:ids)) and stage < 10;
+
+-- name: glance_at_jobs
+select id, claim, worker, stage, progress, length(errors)
+  from lineshaft_job where id in (select value from json_each(:ids)) and stage < 10;
 
 -- name: get_logs
 select attempt, lines from lineshaft_job_log where job = :id order by claim;
 
 -- name: list_workers
-select id, host, pid, version, queues, tasks, started_at, heartbeat_at, is_idle, is_draining from lineshaft_worker order by id;
+select id, host, pid, version, queues, tasks, started_at, heartbeat_at, is_idle, is_draining, load
+  from lineshaft_worker order by id;
 
 -- name: list_queues
-select name, paused_at, max_depth from lineshaft_queue order by name;
+select name, paused_at, max_depth, paused_by, pause_reason from lineshaft_queue order by name;
 
 -- name: count_by_queue
 select queue, stage, stage = 1 and worker is not null, count(*) from lineshaft_job indexed by lineshaft_job_live where stage < 10

@@ -7,6 +7,9 @@ create table if not exists lineshaft.migration (
 -- name: schema_version
 select coalesce(max(number), 0) from lineshaft.migration;
 
+-- name: born_at
+select applied_at from lineshaft.migration where number = 1;
+
 -- name: last_not_additive
 select coalesce(max(number), 0) from lineshaft.migration where not is_additive;
 

@@ -48,6 +48,11 @@ def version(engine: Engine) -> int:
     return engine.read(_version) if engine.has_schema() else 0
 
 
+def born_at(tx: Tx) -> int:
+    """Return when the store was made, in microseconds since the epoch; a copy of its database says the same."""
+    return int(tx.run(SQL.born_at, {})[0][0])
+
+
 def migrate(engine: Engine) -> list[Migration]:
     """Bring the store's schema up to this code's and return what was applied.
 
@@ -74,6 +79,20 @@ def refuse_newer(engine: Engine, done: int) -> None:
     """Raise `SchemaError` when the store's schema, at `done`, is newer than this code by more than additions."""
     if done > newest(engine.dialect):
         engine.read(lambda tx: _refuse_newer(engine, tx))
+
+
+def refuse_other(engine: Engine) -> None:
+    """Raise `SchemaError` when the store has no schema, or another one than this code's, by whatever it differs."""
+    done, known = version(engine), newest(engine.dialect)
+    if done == 0:
+        msg = f"{engine.address} holds no Lineshaft store; check the address"
+        raise SchemaError(msg)
+    if done < known:
+        msg = f"{engine.address} has schema {done}, this code needs {known}; run 'lineshaft migrate'"
+        raise SchemaError(msg)
+    if done > known:
+        msg = f"{engine.address} has schema {done}, this code knows up to {known}; upgrade Lineshaft here"
+        raise SchemaError(msg)
 
 
 def _refuse_newer(engine: Engine, tx: Tx) -> None:

@@ -6,6 +6,9 @@ create table if not exists lineshaft_migration (
 -- name: schema_version
 select coalesce(max(number), 0) from lineshaft_migration;
 
+-- name: born_at
+select applied_at from lineshaft_migration where number = 1;
+
 -- name: last_not_additive
 select coalesce(max(number), 0) from lineshaft_migration where not is_additive;
 

@@ -4,13 +4,16 @@ values (%(host)s, %(pid)s, %(version)s, %(queues)s, %(tasks)s, %(now)s, %(now)s,
 returning id;
 
 -- name: beat
-with beaten as (
-    update lineshaft.worker set heartbeat_at = %(now)s, server = %(server)s where id = %(worker)s returning id
-)
-select count(*) from beaten;
+update lineshaft.worker
+   set heartbeat_at = %(now)s, server = %(server)s, load = coalesce(%(load)s::text, load)
+ where id = %(worker)s
+returning is_draining;
 
 -- name: set_idle
 update lineshaft.worker set is_idle = %(is_idle)s where id = %(worker)s;
+
+-- name: set_blocked
+update lineshaft.worker set blocked = %(blocked)s where id = %(worker)s;
 
 -- name: set_draining
 update lineshaft.worker set is_draining = true where id = %(worker)s;
@@ -32,7 +35,7 @@ select id,
 
 -- name: held_by
 select id::text, claim, worker, attempt, attempts_before, losses, deadline, created_at, unknown_since, null, is_isolated,
-       max_attempts, cancel_requested, queue, name
+       max_attempts, cancel_requested, queue, name, started_at, tenant, options, context
   from lineshaft.job where worker = %(worker)s limit %(limit)s;
 
 -- name: unregistered_holders

@@ -30,6 +30,24 @@ class Suspect(NamedTuple):
     pid: int
 
 
+class Beaten(NamedTuple):
+    """What a worker hears of itself when it says that it lives."""
+
+    is_draining: bool
+    """Whether it is to take no more jobs and end."""
+
+
+class Blocked(msgspec.Struct, frozen=True):
+    """An event loop of a worker that does not go on."""
+
+    since: int
+    job: str | None
+    """The id of the job that blocks it; None when it is something else."""
+    task: str | None
+    stack: str
+    """Where the loop's thread was when it was noticed."""
+
+
 class Orphan(NamedTuple):
     """A job held by a worker that is gone."""
 
@@ -39,6 +57,10 @@ class Orphan(NamedTuple):
     cancel_requested: bool
     queue: str
     name: str
+    started_at: int
+    tenant: str | None
+    options: str | None
+    context: str | None
 
 
 def register_worker(
@@ -57,14 +79,21 @@ def register_worker(
     return int(tx.run(SQL.register_worker, params)[0][0])
 
 
-def beat(tx: Tx, *, worker: int, server: str, now: int) -> bool:
-    """Renew a worker's lease; False when it was declared dead meanwhile."""
-    return bool(tx.run(SQL.beat, {"worker": worker, "server": server, "now": now})[0][0])
+def beat(tx: Tx, *, worker: int, server: str, now: int, load: str | None = None) -> Beaten | None:
+    """Renew a worker's lease and note its load (JSON; None leaves it); None when it was declared dead meanwhile."""
+    rows = tx.run(SQL.beat, {"worker": worker, "server": server, "now": now, "load": load})
+    return Beaten(is_draining=bool(rows[0][0])) if rows else None
 
 
 def set_idle(tx: Tx, *, worker: int, is_idle: bool) -> None:
     """Say whether the worker sleeps, and so has to be woken for new jobs."""
     tx.run(SQL.set_idle, {"worker": worker, "is_idle": is_idle})
+
+
+def set_blocked(tx: Tx, *, worker: int, blocked: Blocked | None) -> None:
+    """Say which job blocks the worker's event loop, or that it goes on."""
+    text = None if blocked is None else msgspec.json.encode(blocked).decode()
+    tx.run(SQL.set_blocked, {"worker": worker, "blocked": text})
 
 
 def set_draining(tx: Tx, *, worker: int) -> None:

@@ -4,11 +4,14 @@ values (:host, :pid, :version, :queues, :tasks, :now, :now, :server, 0);
 select last_insert_rowid();
 
 -- name: beat
-update lineshaft_worker set heartbeat_at = :now, server = :server where id = :worker;
-select changes();
+update lineshaft_worker set heartbeat_at = :now, server = :server, load = coalesce(:load, load) where id = :worker;
+select is_draining from lineshaft_worker where id = :worker;
 
 -- name: set_idle
 update lineshaft_worker set is_idle = :is_idle where id = :worker;
+
+-- name: set_blocked
+update lineshaft_worker set blocked = :blocked where id = :worker;
 
 -- name: set_draining
 update lineshaft_worker set is_draining = 1 where id = :worker;
@@ -20,7 +23,7 @@ select id, heartbeat_at <= :now - :lease, host, pid from lineshaft_worker where 
 
 -- name: held_by
 select id, claim, worker, attempt, attempts_before, losses, deadline, created_at, unknown_since, seq, is_isolated,
-       max_attempts, cancel_requested, queue, name
+       max_attempts, cancel_requested, queue, name, started_at, tenant, options, context
   from lineshaft_job where stage = 1 and worker = :worker limit :limit;
 
 -- name: unregistered_holders

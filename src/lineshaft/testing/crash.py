@@ -12,12 +12,14 @@ from typing import Any, NamedTuple, NoReturn
 
 import msgspec
 
+from lineshaft.engines.base import Tx
 from lineshaft.outcomes import Outcome
 from lineshaft.store.claim import Claimed, claim_jobs
 from lineshaft.store.finish import write_transitions
 from lineshaft.testing import points
 from lineshaft.testing.commits import around_commits
 from lineshaft.transitions import decide
+from lineshaft.worker.ended import ended_job, show
 from lineshaft.worker.execute import aexecute, execute
 from lineshaft.worker.run import Run
 from lineshaft.worker.runtime import Runtime
@@ -140,12 +142,16 @@ class _Child:
         engine = self._runtime.engine
         now = engine.clock.now()
         transition = decide(claimed.held, outcome, now)
-        if transition is not None:
-            engine.write(
-                lambda tx: write_transitions(
-                    tx, [transition], worker=self._worker, now=now, keep=self._runtime.retention.until(now)
-                )
-            )
+        if transition is None:
+            return
+
+        def write(tx: Tx) -> None:
+            keep = self._runtime.retention.until(now)
+            written = write_transitions(tx, [transition], worker=self._worker, now=now, keep=keep)
+            ended = [ended_job(claimed, one, now) for one in written]
+            show(self._runtime.features, tx, ended, now, is_certain=written.is_certain)
+
+        engine.write(write)
 
     def opening(self) -> None:
         """Nothing was done yet that a crash could leave behind."""

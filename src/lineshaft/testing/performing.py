@@ -9,7 +9,8 @@ from typing import Any, TypeVar, overload
 from lineshaft.app import Lineshaft
 from lineshaft.app.testing import Testing, active
 from lineshaft.errors import TaskError, UnknownTaskError
-from lineshaft.task import NewJob, Task
+from lineshaft.newjob import NewJob
+from lineshaft.task import Task
 from lineshaft.testing.assertions import knows
 
 R = TypeVar("R")

@@ -11,9 +11,14 @@ from typing import Any, Final
 import pytest
 
 from lineshaft.app import Lineshaft
+from lineshaft.app.finding import find_app_path, import_app
 from lineshaft.app.testing import Mode, Testing
-from lineshaft.testing.finding import app_of_project
+from lineshaft.errors import ConfigError
 
+_NO_APP: Final = (
+    "no Lineshaft app is named: set lineshaft_app in pytest's configuration, $LINESHAFT_APP, or app in "
+    "[tool.lineshaft] of pyproject.toml to 'module:name', or write a fixture lineshaft_app that returns it"
+)
 _BLOCK: Final = pytest.StashKey[Testing]()
 Overrides = Mapping[Callable[..., Any], Any]
 
@@ -29,9 +34,13 @@ def lineshaft_app(pytestconfig: pytest.Config) -> Lineshaft:
 
     The folder of pytest's configuration file, and that of the pyproject.toml, are importable for this.
     """
+    root = pytestconfig.rootpath
     try:
-        return app_of_project(pytestconfig.getini("lineshaft_app"), pytestconfig.rootpath)
-    except LookupError as error:
+        path = find_app_path(pytestconfig.getini("lineshaft_app") or None, root)
+        if path is None:
+            raise pytest.UsageError(_NO_APP)
+        return import_app(path, root)
+    except ConfigError as error:
         raise pytest.UsageError(str(error)) from error.__cause__
 
 

@@ -17,7 +17,7 @@ from queue import SimpleQueue
 from typing import Any, Final
 
 from lineshaft.engines.sqlite import SqliteEngine
-from lineshaft.worker import joblog
+from lineshaft.worker import joblog, logs
 from lineshaft.worker.child_run import JobRunner, Reporter, Work
 from lineshaft.worker.kinship import Guard, die_with, kill_group
 from lineshaft.worker.lanes.async_ import LoopThread
@@ -161,6 +161,8 @@ def _work(channel: Channel) -> int:
 
 def _load(hello: Hello) -> Runtime:
     sys.path[:], sys.argv[:] = hello.sys_path, hello.argv
+    if hello.log is not None:
+        logs.configure(*hello.log)
     try:
         app = load_app(hello.app_path)
         app.load_imports()
@@ -168,6 +170,8 @@ def _load(hello: Hello) -> Runtime:
         os.environ.pop(CHILD_VARIABLE, None)  # a script that a job starts may run a worker of its own
     if app.settings.store != hello.store:  # the worker was told to use another one than the app names
         app.use_store(hello.store)
+    if hello.blobs is not None:
+        app.use_blobs(hello.blobs)
     runtime: Runtime = app.runtime(is_child=True)
     if isinstance(runtime.engine, SqliteEngine) and runtime.engine.is_ephemeral:
         runtime.engine.out_of_reach = "a child process cannot reach a store in its worker's memory; use sqlite:///FILE"

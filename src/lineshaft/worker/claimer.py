@@ -11,7 +11,7 @@ from lineshaft.engines.base import Engine, Tx
 from lineshaft.store.claim import Claimed, claim_jobs, next_due, promote_due
 from lineshaft.store.upkeep import set_idle
 from lineshaft.transitions import PutBack, Transition
-from lineshaft.worker.floor import Floor
+from lineshaft.worker.floor import Floor, seconds_beyond_the_way
 from lineshaft.worker.lanes.places import Places
 from lineshaft.worker.run import Run
 
@@ -21,6 +21,9 @@ _LARGEST_CLAIM: Final = 1_000
 # A claimed job that waits in this worker cannot be taken by another: it should not wait for longer than this.
 _PREFETCH_SECONDS: Final = 0.05
 _SMOOTHING: Final = 0.3
+# Few jobs say little about the next ones: at first there are only so many times as many ahead as ended in a round.
+_GROWTH: Final = 8
+_FADING: Final = 0.7
 _DUE_CHECK: Final = SECOND // 2
 
 
@@ -31,10 +34,14 @@ class QueueSlots:
         self.name, self.limit = name, limit
         self.places = Places(limit)
         self.held = 0
+        self.ended = 0
+        """How many of its jobs have ended here so far, well or not."""
         self.hung: list[Run] = []
         """Those of them that ignore being stopped: they keep their jobs, and others have their places."""
         self.rate = 0.0
-        """Jobs a second, smoothed."""
+        """Jobs a second while the lanes had any, smoothed."""
+        self._recent = 0.0
+        """How many jobs ended in a round: the most of the last few."""
         self.may_have_jobs = True
         self.may_prefetch = True
         """Whether the last jobs were none for child processes: a job taken ahead might wait while one starts."""
@@ -44,7 +51,7 @@ class QueueSlots:
 
     def room(self) -> int:
         """Return how many jobs may be claimed now: the free places, and a little more for short jobs."""
-        prefetch = int(self.rate * _PREFETCH_SECONDS) if self.may_prefetch else 0
+        prefetch = int(min(self.rate * _PREFETCH_SECONDS, self._recent * _GROWTH)) if self.may_prefetch else 0
         return min(self.limit + prefetch - self.busy, _LARGEST_CLAIM)
 
     @property
@@ -55,8 +62,10 @@ class QueueSlots:
         return self.held - len(self.hung)
 
     def finished(self, count: int, unstarted: int, seconds: float) -> None:
-        """Note that this many jobs ended within a time in which some were held, some of them without a start."""
+        """Note that this many jobs ended, some of them without a start, in a time in which lanes had jobs to run."""
         self.held -= count
+        self.ended += count - unstarted
+        self._recent = max(count - unstarted, self._recent * _FADING)
         if seconds > 0:
             self.rate += _SMOOTHING * ((count - unstarted) / seconds - self.rate)
 
@@ -126,7 +135,7 @@ class Claimer:
         is_full = len(found) == room
         queue.may_have_jobs |= is_full
         if self._engine.dialect == "postgres":  # only there do finished jobs lie in a claim's way
-            seconds = self._clock.monotonic() - before
+            seconds = seconds_beyond_the_way(self._clock, before)
             queue.floor.took(found, start, is_full=is_full, seconds=seconds, now=now)
         return found
 

@@ -60,6 +60,8 @@ class Dispatcher:
         shares: list[tuple[tuple[str, LaneName], list[Run]]] = []
         for one in claimed:
             run, outcome = self._prepare(one, now)
+            if one.options is not None:
+                run.claimed_at = now
             self.runs[one.held.id] = run
             if outcome is not None:
                 self._deliver(run, outcome)

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import anyio.to_thread
 
+from lineshaft.blobs import noted, taken
 from lineshaft.context import restored
 from lineshaft.current import running
 from lineshaft.errors import ArgumentsError, LeaseLostError, LineshaftError, PayloadError
@@ -50,11 +51,13 @@ def execute(run: Run, runtime: Runtime) -> Outcome:
 
 def _execute(run: Run, runtime: Runtime) -> Outcome:
     running.set(run)
-    run.transactions = JobTransactions(runtime.engine, runtime.retention)
+    run.transactions = JobTransactions(runtime.engine, runtime.retention, runtime.features)
     try:
         restored(run.claimed.context, runtime.context)
         args, kwargs = _arguments(run)
         result = _result(run, _call(run, runtime, args, kwargs))
+        if noted.blobs and result is not None:
+            result = _with_blobs(run, runtime, result)()
         return _completed(run, result)
     except BaseException as error:  # noqa: BLE001 - whatever a job raises becomes its outcome
         return rolled_back(run, error)
@@ -63,11 +66,13 @@ def _execute(run: Run, runtime: Runtime) -> Outcome:
 async def aexecute(run: Run, runtime: Runtime) -> Outcome:
     """Run an attempt of a coroutine function on this event loop; the task that runs it has a context of its own."""
     running.set(run)
-    run.transactions = JobTransactions(runtime.engine, runtime.retention)
+    run.transactions = JobTransactions(runtime.engine, runtime.retention, runtime.features)
     try:
         restored(run.claimed.context, runtime.context)
         args, kwargs = _arguments(run)
         result = _result(run, await _acall(run, runtime, args, kwargs))
+        if noted.blobs and result is not None:
+            result = await anyio.to_thread.run_sync(_with_blobs(run, runtime, result))
         return await _acompleted(run, result)
     except BaseException as error:  # noqa: BLE001 - whatever a job raises becomes its outcome
         return await _arolled_back(run, error)
@@ -87,6 +92,12 @@ def _result(run: Run, value: Any) -> str | None:
         return run.task.signature.dump_result(value)
     except PayloadError as error:
         raise _RefusedError(error) from error
+
+
+def _with_blobs(run: Run, runtime: Runtime, result: str) -> Callable[[], str]:
+    """Return what writes the large values of a result: before the completion is written, so that none is missing."""
+    blobs = taken(result)
+    return lambda: runtime.depot.writer(run.clock.now()).settle(result, blobs, run.id)
 
 
 def _completed(run: Run, result: str | None) -> Outcome:

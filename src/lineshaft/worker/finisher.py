@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from lineshaft.clock import Clock
 from lineshaft.config import Retention
 from lineshaft.engines.base import Tx
 from lineshaft.events import Subscribers
+from lineshaft.feature import Feature
 from lineshaft.outcomes import Outcome
-from lineshaft.store.finish import LogLines, Progress, save_logs, save_progress, write_transitions
-from lineshaft.transitions import Complete, Transition, decide
+from lineshaft.store.finish import LogLines, Progress, Written, save_logs, save_progress, write_transitions
+from lineshaft.transitions import Close, Complete, PutBack, Transition, decide
 from lineshaft.worker.announce import event_of
+from lineshaft.worker.ended import ended_job, show
+from lineshaft.worker.lanetime import LaneTime
 from lineshaft.worker.run import Run
 
 Ring = Callable[[], None]
@@ -31,17 +34,36 @@ class Batch:
 class Finisher:
     """Outcomes on their way into the store."""
 
-    def __init__(self, worker: int, clock: Clock, retention: Retention, subscribers: Subscribers, ring: Ring) -> None:
+    def __init__(
+        self,
+        worker: int,
+        clock: Clock,
+        retention: Retention,
+        subscribers: Subscribers,
+        ring: Ring,
+        features: Sequence[Feature] = (),
+    ) -> None:
         self._worker, self._clock, self._retention = worker, clock, retention
-        self._subscribers, self._ring = subscribers, ring
+        self._subscribers, self._ring, self._features = subscribers, ring, features
         self._outcomes: deque[tuple[Run, Outcome]] = deque()
         self._taken = Batch([], [])
         self._under_way: list[Batch] = []
+        self.lane_time = LaneTime(clock)
+        self.failed: dict[str, int] = {}
+        """How many attempts failed so far, by queue."""
+        self.put_back: dict[str, int] = {}
+        """How many attempts ended so far whose job was put back, by queue."""
 
     def deliver(self, run: Run, outcome: Outcome) -> None:
         """Take an outcome, from any thread, and wake the store thread."""
+        self.lane_time.outcome_came()
         self._outcomes.append((run, outcome))
         self._ring()
+
+    @property
+    def waiting(self) -> int:
+        """How many outcomes wait to be taken."""
+        return len(self._outcomes)
 
     @property
     def is_empty(self) -> bool:
@@ -67,9 +89,17 @@ class Finisher:
             transition = decide(run.claimed.held, outcome, now)
             if transition is None:
                 self._taken.settled.append(run)
-            else:
-                self._taken.decided.append((run, transition))
+                continue
+            self._taken.decided.append((run, transition))
+            if not isinstance(transition, Complete):
+                self._count(run.queue, transition)
         return ended
+
+    def _count(self, queue: str, transition: Close | PutBack) -> None:
+        if transition.error is not None:
+            self.failed[queue] = self.failed.get(queue, 0) + 1
+        if type(transition) is PutBack:
+            self.put_back[queue] = self.put_back.get(queue, 0) + 1
 
     def begin(self) -> Batch:
         """Return everything that was taken; it is under way until `settle` or `give_back` is told what became of it."""
@@ -85,6 +115,7 @@ class Finisher:
             save_progress(tx, last_words, worker=self._worker)
         transitions = [one for _, one in batch.decided]
         written = write_transitions(tx, transitions, worker=self._worker, now=now, keep=self._keep(batch, now))
+        self._show_ended(tx, batch, written, now)
         logs = [LogLines(run.claimed.held, run.joblog.text()) for run in runs if run.joblog]
         if logs:
             save_logs(tx, logs, now=now)
@@ -104,6 +135,13 @@ class Finisher:
         """Take a batch that could not be written as if it had not begun."""
         self._under_way.remove(batch)
         self._taken = Batch(batch.decided + self._taken.decided, batch.settled + self._taken.settled)
+
+    def _show_ended(self, tx: Tx, batch: Batch, written: Written, now: int) -> None:
+        carrying = [(run, one) for run, one in batch.decided if run.claimed.options is not None]
+        if carrying:
+            effective = set(map(id, written))
+            ended = (ended_job(run.claimed, one, run.claimed_at) for run, one in carrying if id(one) in effective)
+            show(self._features, tx, ended, now, is_certain=written.is_certain)
 
     def _keep(self, batch: Batch, now: int) -> Callable[[Transition], int]:
         kept = {run.claimed.held: run.options.keep_result for run, _ in batch.decided if run.options.keep_result}

@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
-from lineshaft.clock import SECOND
+from lineshaft.clock import SECOND, Clock
 from lineshaft.engines.base import Engine
 from lineshaft.errors import StoreError
 from lineshaft.store.claim import Claimed, Place, first_before
@@ -21,6 +21,8 @@ _log = logging.getLogger("lineshaft.worker")
 # A claim from the head costs about 20 µs a job; what it takes beyond that goes into rows that it steps over.
 _SLOW_SECONDS: Final = 0.005
 _SLOW_SECONDS_A_JOB: Final = 0.00004
+# A far store's answers take their time on the way, begin and commit of a look among them, and not always the same.
+_ROUND_TRIPS: Final = 4
 # A job becomes visible a little after the time that it carries: its enqueue has to commit.
 _TARDY: Final = SECOND
 _LONGEST_OVERTAKING: Final = 1.0
@@ -41,7 +43,7 @@ class Floor:
         return None if is_recalled else self.place
 
     def took(self, claimed: Sequence[Claimed], start: Place | None, *, is_full: bool, seconds: float, now: int) -> None:
-        """Note what a claim from `start` took, and how long it needed; `is_full` says that there may be more."""
+        """Note what a claim from `start` took, and how long that was beyond the way; `is_full`: there may be more."""
         if not claimed:
             return
         if start is None and self.place is not None:
@@ -57,6 +59,11 @@ class Floor:
     def drop(self) -> None:
         """Have all claims begin at the head again."""
         self.place = None
+
+
+def seconds_beyond_the_way(clock: Clock, before: float) -> float:
+    """Return the seconds that passed since `before`, without those that answers are on their way."""
+    return clock.monotonic() - before - _ROUND_TRIPS * clock.round_trip
 
 
 def _place_of(one: Claimed) -> Place:
@@ -104,11 +111,12 @@ class Scout:
         return max(_LONGEST_OVERTAKING - 2 * seconds, seconds)
 
     def _look_before(self, queue: str, floor: Floor, place: Place) -> None:
-        before = self._engine.clock.monotonic()
+        clock = self._engine.clock
+        before = clock.monotonic()
         if self._engine.read(lambda tx: first_before(tx, queue, place)) is not None:
             floor.recall()
             self._look(queue)
-        elif self._engine.clock.monotonic() - before < _SLOW_SECONDS:
+        elif seconds_beyond_the_way(clock, before) < _SLOW_SECONDS:
             floor.drop()
 
     def _work(self) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
 
 import msgspec
 
@@ -19,8 +20,9 @@ _encode: Final = msgspec.json.Encoder().encode
 class JobLog:
     """The lines of one attempt, as JSON objects, one a line; what passes the limit is counted."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, fields: Mapping[str, Any] | None = None) -> None:
         self._clock = clock
+        self._fields = fields or {}
         self._lines: list[bytes] = []
         self._size = 0
         self._dropped = 0
@@ -36,6 +38,7 @@ class JobLog:
                 "level": record.levelname,
                 "logger": record.name,
                 "message": message,
+                **self._fields,
             }
         )
         self.is_changed = True

@@ -11,15 +11,19 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import Final
 
+import msgspec
+
 from lineshaft.clock import HOUR, SECOND, Clock, to_datetime
 from lineshaft.config import Retention, Settings
 from lineshaft.engines.base import Engine, Tx, WorkerLock
 from lineshaft.errors import StoreError, StoreUnavailableError
-from lineshaft.events import JobExpired, Subscribers
-from lineshaft.store.claim import cancel_requests, expire_overdue
+from lineshaft.events import JobExpired, JobProgressed, Subscribers
+from lineshaft.feature import Feature
+from lineshaft.store.claim import Expired, cancel_requests, expire_overdue
 from lineshaft.store.epoch import epoch_began_at
 from lineshaft.store.finish import LogLines, Progress, save_logs, save_progress
-from lineshaft.store.upkeep import beat
+from lineshaft.store.upkeep import Blocked, beat, set_blocked
+from lineshaft.worker.ended import expired_jobs, show
 from lineshaft.worker.rescuer import Rescuer
 from lineshaft.worker.run import Run
 
@@ -45,16 +49,24 @@ class Upkeep:
         held: Callable[[], Sequence[Run]],
         stop: Callable[[Run], None],
         on_lease_lost: Callable[[str], None],
+        *,
+        on_drain: Callable[[], None],
+        load: Callable[[], str],
+        features: Sequence[Feature] = (),
     ) -> None:
         self._engine, self._worker, self._lock = engine, worker, lock
         self._settings, self._retention, self._rescuer = settings, retention, rescuer
         self._subscribers = subscribers
         self._held, self._stop, self._on_lease_lost = held, stop, on_lease_lost
+        self._on_drain, self._load, self._features = on_drain, load, features
         self._registered_at = engine.clock.now()
         self._renewed_at = engine.clock.monotonic()
         self._hourly_at = 0
         self.is_away = False
         """Whether the store did not answer the last time."""
+        self.blocked: Callable[[], Blocked | None] = lambda: None
+        """Tells what blocks the event loop, with the time by the clock that never goes back."""
+        self._told_blocked: Blocked | None = None
 
     def step(self) -> None:
         """Do one beat; a store that is away is met with patience until the lease runs out."""
@@ -70,15 +82,29 @@ class Upkeep:
     def _beat(self) -> None:
         server = self._lock.renew()
         now, asked_at = self._engine.clock.now(), self._engine.clock.monotonic()
-        if not self._engine.write(lambda tx: beat(tx, worker=self._worker, server=server, now=now)):
+        load = self._load()
+        beaten = self._engine.write(lambda tx: beat(tx, worker=self._worker, server=server, now=now, load=load))
+        if beaten is None:
             self._on_lease_lost(self._why_lost())
             return
         self._renewed_at = asked_at  # others count from what was written, however late we hear of it
+        if beaten.is_draining:
+            self._on_drain()
+        self._tell_blocked(now, asked_at)
         self.pass_on_cancels()
         self.store_progress()
         self._rescuer.step(now)
         self._expire(now)
         self._do_hourly(now)
+
+    def _tell_blocked(self, now: int, monotonic: float) -> None:
+        """Store what blocks the event loop when that has changed, with the store's time."""
+        blocked = self.blocked()
+        if blocked == self._told_blocked:
+            return
+        since = blocked and msgspec.structs.replace(blocked, since=now - round(monotonic * SECOND) + blocked.since)
+        self._engine.write(lambda tx: set_blocked(tx, worker=self._worker, blocked=since))
+        self._told_blocked = blocked
 
     def _why_lost(self) -> str:
         restored_at = self._engine.read(epoch_began_at)
@@ -123,16 +149,25 @@ class Upkeep:
 
     def store_progress(self) -> None:
         """Store what jobs last said of their progress and what they logged."""
-        updates, logs = [], []
+        updates, logs, told = [], [], []
         for run in self._held():
             text = run.unstored_progress
             if text is not None:
                 run.stored_progress = text
                 updates.append(Progress(run.claimed.held, text))
+                told.append((run, text))
             if run.joblog is not None and run.joblog.is_changed:
                 logs.append(LogLines(run.claimed.held, run.joblog.text()))
         if updates or logs:
             self._engine.write(lambda tx: self._save(tx, updates, logs))
+            self._tell_progress(told)
+
+    def _tell_progress(self, told: Sequence[tuple[Run, str]]) -> None:
+        for run, text in told if self._subscribers.want("progressed") else ():
+            fraction, message, at = msgspec.json.decode(text)
+            self._subscribers.tell(
+                JobProgressed(run.id, run.name, run.queue, run.attempt, to_datetime(at), fraction, message)
+            )
 
     def _save(self, tx: Tx, updates: list[Progress], logs: list[LogLines]) -> None:
         save_progress(tx, updates, worker=self._worker)
@@ -141,7 +176,13 @@ class Upkeep:
     def _expire(self, now: int) -> None:
         expires_at = now + self._retention.expired
         at = to_datetime(now)
-        for one in self._engine.write(lambda tx: expire_overdue(tx, now=now, expires_at=expires_at)):
+
+        def expire(tx: Tx) -> list[Expired]:
+            expired = expire_overdue(tx, now=now, expires_at=expires_at)
+            show(self._features, tx, expired_jobs(expired, now), now)
+            return expired
+
+        for one in self._engine.write(expire):
             self._subscribers.tell(JobExpired(one.id, one.name, one.queue, one.attempt, at))
 
     def _do_hourly(self, now: int) -> None:

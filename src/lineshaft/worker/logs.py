@@ -13,16 +13,23 @@ if TYPE_CHECKING:
     from structlog.typing import Processor
 
 LogFormat = Literal["plain", "json"]
+_configured: list[tuple[str, str]] = []
 
 _log = logging.getLogger("lineshaft.worker")
-_JOB_FIELDS: Final = ("job_id", "job_name", "job_attempt")
+_JOB_FIELDS: Final = ("job_id", "job_name", "job_attempt", "trace_id", "parent_span_id", "context")
 
 
-def configure(log_format: LogFormat, level: str) -> None:
+def configured() -> tuple[str, str] | None:
+    """Return the format and the level that this process was told to log with; None when it was not told."""
+    return _configured[-1] if _configured else None
+
+
+def configure(log_format: LogFormat | str, level: str) -> None:
     """Set up logging for this process; an app that sets it up itself, when it is imported, has the last word.
 
     `level` is `debug`, `info`, `warning` or `error`. A line that is written inside a job names the job.
     """
+    _configured[:] = [(log_format, level)]
     handler = logging.StreamHandler()
     handler.setFormatter(_json_formatter() if log_format == "json" else _PlainFormatter())
     # The handler too: what jobs log through `current_job().log` is kept from DEBUG on, whatever is shown here.
@@ -43,6 +50,9 @@ def _note_job(record: logging.LogRecord) -> bool:
     job = current_job()
     if job.id is not None:
         record.job_id, record.job_name, record.job_attempt = job.id, job.name, job.attempt
+        carried: dict[str, Any] = getattr(job, "log_fields", {})
+        for name in carried.keys() - record.__dict__.keys():  # what the line itself says has the last word
+            setattr(record, name, carried[name])
     return True
 
 

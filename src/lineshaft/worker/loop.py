@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import random
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from lineshaft.clock import to_datetime
@@ -17,13 +17,15 @@ from lineshaft.config import Retention
 from lineshaft.engines.base import Engine, Tx
 from lineshaft.errors import StoreError
 from lineshaft.events import JobStarted
+from lineshaft.feature import Feature
 from lineshaft.store.claim import Claimed
-from lineshaft.store.finish import write_transitions
+from lineshaft.store.finish import Written, write_transitions
 from lineshaft.store.upkeep import orphans
 from lineshaft.transitions import Held, PutBack, Stage, Transition, expire
 from lineshaft.worker.announce import event_of
 from lineshaft.worker.claimer import Claimer
 from lineshaft.worker.dispatch import Dispatcher, split_expired
+from lineshaft.worker.ended import ended_job, show
 from lineshaft.worker.finisher import Batch, Finisher
 from lineshaft.worker.floor import Scout
 from lineshaft.worker.vacuum import Vacuum
@@ -47,10 +49,11 @@ class StoreLoop:
         finisher: Finisher,
         dispatcher: Dispatcher,
         retention: Retention,
+        features: Sequence[Feature] = (),
     ) -> None:
         self._engine, self._worker = engine, worker
         self._claimer, self._finisher, self._dispatcher = claimer, finisher, dispatcher
-        self._retention = retention
+        self._retention, self._features = retention, features
         self._bell = threading.Event()
         self._stepping = threading.Lock()
         self._wakes_at = 0.0
@@ -61,7 +64,6 @@ class StoreLoop:
         self._failures = 0
         self._is_in_doubt = False
         """Whether the store may hold us for the worker of jobs that we know nothing of."""
-        self._last_round = engine.clock.monotonic()
         self.vacuum = Vacuum(engine)
         self._writer = Writer(self._write_batch, self.ring)
         floors = {name: queue.floor for name, queue in claimer.queues.items()}
@@ -115,7 +117,7 @@ class StoreLoop:
             self._grace_ended = True
             self._empty.notify_all()
 
-    def wait_out_grace(self, seconds: float) -> bool:
+    def wait_out_grace(self, seconds: float | None) -> bool:
         """As `wait_until_empty`, at most until the grace is ended."""
         with self._empty:
             self._empty.wait_for(lambda: self._is_drained or self._grace_ended, timeout=seconds)
@@ -234,7 +236,7 @@ class StoreLoop:
         ended = self._finisher.take(now)
         if not ended:
             return
-        moment = self._engine.clock.monotonic()
+        seconds = self._finisher.lane_time.passed()
         counts: dict[str, int] = {}
         unstarted: dict[str, int] = {}
         for run in dict.fromkeys(ended):
@@ -243,9 +245,8 @@ class StoreLoop:
                 if not run.is_started:
                     unstarted[run.queue] = unstarted.get(run.queue, 0) + 1
         for queue, count in counts.items():
-            self._claimer.queues[queue].finished(count, unstarted.get(queue, 0), moment - self._last_round)
+            self._claimer.queues[queue].finished(count, unstarted.get(queue, 0), seconds)
             self._claimer.queues[queue].may_have_jobs = True
-        self._last_round = moment
         self._dispatcher.ended(ended)
 
     def _hand_out(self, claimed: list[Claimed], now: int) -> None:
@@ -255,14 +256,26 @@ class StoreLoop:
         for one in expired:  # they take no place, whatever becomes of the write
             self._claimer.queues[one.queue].held -= 1
         self._tell_started(fresh, now)
+        if len(self._dispatcher.runs) == self._finisher.waiting:
+            self._finisher.lane_time.jobs_came()
         self._dispatcher.hand_out(fresh, self._claimer.queues, now)
         self._expire(expired, now)
 
     def _expire(self, claimed: list[Claimed], now: int) -> None:
-        written = self._write([expire(one.held) for one in claimed], now)
+        if not claimed:
+            return
+        transitions = [expire(one.held) for one in claimed]
+        by_held = {one.held: one for one in claimed}
+
+        def write(tx: Tx) -> Written:
+            written = self._write_in(tx, transitions, now)
+            ended = [ended_job(by_held[one.held], one, now) for one in written]
+            show(self._features, tx, ended, now, is_certain=written.is_certain)
+            return written
+
+        written = self._engine.write(write)
         subscribers = self._dispatcher.subscribers
         if subscribers.want("expired"):
-            by_held = {one.held: one for one in claimed}
             for transition in written:
                 event = event_of(by_held[transition.held], transition, now)
                 if event is not None:
@@ -286,13 +299,12 @@ class StoreLoop:
         self._is_in_doubt = False
 
     def _give_back(self, held: Iterable[Held], now: int) -> None:
-        self._write([PutBack(one, Stage.READY, None, gives_attempt_back=True) for one in held], now)
+        back: list[Transition] = [PutBack(one, Stage.READY, None, gives_attempt_back=True) for one in held]
+        if back:
+            self._engine.write(lambda tx: self._write_in(tx, back, now))
 
-    def _write(self, transitions: list[Transition], now: int) -> list[Transition]:
-        def write(tx: Tx) -> list[Transition]:
-            return write_transitions(tx, transitions, worker=self._worker, now=now, keep=self._retention.until(now))
-
-        return self._engine.write(write) if transitions else []
+    def _write_in(self, tx: Tx, transitions: Sequence[Transition], now: int) -> Written:
+        return write_transitions(tx, transitions, worker=self._worker, now=now, keep=self._retention.until(now))
 
     def _tell_empty(self) -> None:
         if self._claimer.is_open:

@@ -75,7 +75,10 @@ class Main:
         return worker
 
     def run(self, worker: Worker, on_stop: Callable[[], None]) -> int:
-        """Wait until the started worker has stopped, and return the exit code: 0, or `RECYCLE`."""
+        """Wait until the started worker has stopped, and return the exit code: 0, or `RECYCLE`.
+
+        `on_stop` is called when this process is told to stop; a worker that is drained through the store just ends.
+        """
         threading.Thread(target=self._await_end, args=(worker,), name="lineshaft-end", daemon=True).start()
         while (event := self._inbox.get()) != "ended":
             if not self._is_stopping:

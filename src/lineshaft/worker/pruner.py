@@ -11,11 +11,13 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
+from lineshaft.blobs import Depot
 from lineshaft.clock import DAY, HOUR, MINUTE, SECOND, Clock
 from lineshaft.config import Retention
 from lineshaft.engines.base import Engine, Tx
-from lineshaft.errors import StoreError
+from lineshaft.errors import BlobError, ConfigError, StoreError
 from lineshaft.feature import Feature
+from lineshaft.store.enqueue import stored_ids
 from lineshaft.store.prune import (
     Dropped,
     Key,
@@ -47,8 +49,11 @@ Pieces = Iterator[None]
 class Pruner:
     """Prunes a store; `step` does one piece and says when to be called again."""
 
-    def __init__(self, engine: Engine, retention: Retention, features: Sequence[Feature]) -> None:
+    def __init__(
+        self, engine: Engine, retention: Retention, features: Sequence[Feature], depot: Depot | None = None
+    ) -> None:
         self._engine, self._retention, self._features = engine, retention, features
+        self._depot = depot or Depot()
         self._duties: dict[str, tuple[int, Callable[[], Pieces]]] = {
             "prune jobs": (MINUTE, self._prune_jobs),
             "prune leftovers": (HOUR, self._prune_leftovers),
@@ -143,6 +148,14 @@ class Pruner:
         for feature in self._features:
             feature.periodic(self._engine.write, self._now)
             yield
+        yield from self._sweep_blobs()
+
+    def _sweep_blobs(self) -> Pieces:
+        """Delete large values whose job is gone; what cannot be deleted now is found again an hour later."""
+        try:
+            yield from self._depot.sweep(self._now, lambda ids: self._engine.read(lambda tx: stored_ids(tx, ids)))
+        except (BlobError, ConfigError) as error:
+            _log.warning("sweeping the blobs of jobs that are gone failed, it is tried again: %s", error)
 
 
 class PruningThread:

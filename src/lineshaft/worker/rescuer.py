@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from lineshaft.clock import SECOND, to_datetime
 from lineshaft.config import Retention, Settings
 from lineshaft.engines.base import Engine, Tx
 from lineshaft.events import JobRescued, Subscribers
-from lineshaft.outcomes import JobError
+from lineshaft.feature import Feature
+from lineshaft.outcomes import WORKER_LOST, JobError
 from lineshaft.store.finish import write_transitions
 from lineshaft.store.upkeep import Orphan, Suspect, orphans, remove_worker, suspects, unregistered_holders
 from lineshaft.transitions import PutBack, Transition, rescue
 from lineshaft.worker.announce import event_of
+from lineshaft.worker.ended import ended_job, show
 
 _log = logging.getLogger("lineshaft.worker")
 
@@ -30,10 +32,16 @@ class Rescuer:
     """Looks for workers that are gone, and for the jobs that they held."""
 
     def __init__(
-        self, engine: Engine, worker: int, settings: Settings, retention: Retention, subscribers: Subscribers
+        self,
+        engine: Engine,
+        worker: int,
+        settings: Settings,
+        retention: Retention,
+        subscribers: Subscribers,
+        features: Sequence[Feature] = (),
     ) -> None:
         self._engine, self._worker, self._settings = engine, worker, settings
-        self._retention, self._subscribers = retention, subscribers
+        self._retention, self._subscribers, self._features = retention, subscribers, features
         self._last_step = 0
         self._judges_from = 0.0
         """When the age of a heartbeat tells something again, by the clock that nobody sets."""
@@ -87,6 +95,8 @@ class Rescuer:
             transitions = [self._decide(one, gone, now) for one in held]
             written = write_transitions(tx, transitions, worker=gone.id, now=now, keep=self._retention.until(now))
             by_held = {one.held: one for one in held}
+            ended = [ended_job(by_held[one.held], one, by_held[one.held].started_at) for one in written]
+            show(self._features, tx, ended, now, is_certain=written.is_certain)
             return _Batch(len(held), [(by_held[one.held], one) for one in written])
 
         return put_back
@@ -95,7 +105,7 @@ class Rescuer:
         message = f"worker {gone.id} (process {gone.pid} on {gone.host}) was gone while it ran the job"
         return rescue(
             one.held,
-            JobError(one.held.attempt, "lineshaft.WorkerLost", message, None, now),
+            JobError(one.held.attempt, WORKER_LOST, message, None, now),
             is_isolated=one.is_isolated,
             is_cancel_requested=one.cancel_requested,
             max_losses=one.max_attempts - one.held.attempts_before,  # its limit counts those before a revival too

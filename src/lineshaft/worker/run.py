@@ -6,11 +6,13 @@ import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
 from lineshaft.clock import Clock
+from lineshaft.context import log_fields
 from lineshaft.current import CurrentJob, check_progress
 from lineshaft.options import Options
 from lineshaft.outcomes import Cancelled, Cause
@@ -33,6 +35,9 @@ class Run(CurrentJob):
     `stop_permit` is taken by whoever comes first: the code that tells the job to stop, or the end of the job. Taking
     from a list is atomic, so exactly one of them gets it.
     """
+
+    claimed_at = 0
+    """When it was claimed, in microseconds; noted only where features may ask at its end."""
 
     def __init__(self, claimed: Claimed, task: Task[Any, Any, Any], options: Options, clock: Clock) -> None:
         self.claimed = claimed
@@ -156,10 +161,15 @@ class Run(CurrentJob):
             return False
         return True
 
+    @cached_property
+    def log_fields(self) -> dict[str, Any]:
+        """What each of its log lines says of the context that it carries."""
+        return log_fields(self.claimed.context)
+
     def keep_log_record(self, record: logging.LogRecord) -> None:
         """Keep a line that the job logged."""
         if self.joblog is None:
-            self.joblog = JobLog(self.clock)
+            self.joblog = JobLog(self.clock, self.log_fields)
         self.joblog.add(record)
 
     def transaction(self) -> AbstractContextManager[Any]:

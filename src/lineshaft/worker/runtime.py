@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
+from lineshaft.blobs import Depot
 from lineshaft.config import Retention, Settings
 from lineshaft.engines.base import Engine
 from lineshaft.events import Subscribers
@@ -33,3 +34,5 @@ class Runtime:
     """How a child process finds the app, as `module:name` or `file:PATH:name`; None when it cannot."""
     retention: Retention
     features: Sequence[Feature] = ()
+    depot: Depot = field(default_factory=Depot)
+    """The large values of the store's jobs."""

@@ -6,6 +6,8 @@ import logging
 from collections.abc import Callable
 from typing import Final
 
+from lineshaft.clock import SECOND
+from lineshaft.store.upkeep import Blocked
 from lineshaft.worker.claimer import QueueSlots
 from lineshaft.worker.dispatch import Dispatcher
 from lineshaft.worker.lanes.async_ import AsyncLane, LoopThread
@@ -26,11 +28,13 @@ class LoopWatch:
         self._asked = 0
         self._asked_at = 0.0
         self._is_reported = False
+        self.blocked: Blocked | None = None
+        """What blocks the loop; `since` is in microseconds of the clock that `is_blocked` is given."""
 
     def is_blocked(self, now: float) -> bool:
         """Ask again if the loop has answered; tell whether it has not for a second."""
         if self._loop.beats >= self._asked:
-            self._is_reported = False
+            self._is_reported, self.blocked = False, None
             self._asked, self._asked_at = self._loop.beats + 1, now
             self._loop.beat()
             return False
@@ -44,13 +48,16 @@ class LoopWatch:
 
     def _report(self, seconds: float) -> None:
         run = self._loop.current_run()
+        stack = self._loop.stack()
+        since = round(self._asked_at * SECOND)
+        self.blocked = Blocked(since, run.id if run else None, run.name if run else None, stack)
         who = f"job {run.id} ({run.name})" if run is not None else "something"
         _log.error(
             "%s blocks the event loop for %.1f s now, no other async job of this process goes on; "
             "have it await, or make it a plain function. It is here:\n%s",
             who,
             seconds,
-            self._loop.stack(),
+            stack,
         )
 
 
@@ -78,6 +85,10 @@ class StallWatch:
                 # It came with jobs that were short; these are not, so none is taken ahead until some have ended.
                 self._slots_of(queue).rate = 0.0
                 self._dispatcher.withdraw(lane)
+
+    def blocked(self) -> Blocked | None:
+        """Return what blocks the event loop, with the time by this watch's clock."""
+        return self._loop_watch.blocked if self._loop_watch is not None else None
 
     def _is_loop_blocked(self, now: float) -> bool:
         loop = self._loop()

@@ -25,6 +25,8 @@ _log = logging.getLogger("lineshaft.supervisor")
 
 RECYCLE: Final = 75
 """The exit code (sysexits.h: try again) of a worker process that wants to be started anew."""
+DRAINED: Final = 76
+"""The exit code of a worker process under a supervisor that was told to drain: it is not started again."""
 _CANNOT_START: Final = (1, 2)
 _KILL_AFTER_GRACE: Final = 10.0
 _LONGEST_BACKOFF: Final = 30.0
@@ -46,6 +48,8 @@ class Child:
         self.started_at = 0.0
         self.start_at: float | None = None
         """When to start it anew; None while it runs or will not be started again."""
+        self.is_drained = False
+        """Whether it ended because somebody asked that of it through the store; it stays away."""
 
     @property
     def state(self) -> State:
@@ -104,12 +108,13 @@ class Supervisor:
         """Return how the processes are together; from any thread."""
         reports = [child.report for child in self._children]
         is_live = all(report is None or report.live for report in reports) and not self._is_stuck()
-        return Health(is_live, self._state(), {str(child.number): child.state for child in self._children})
+        states = {str(child.number): child.state for child in self._children if not child.is_drained}
+        return Health(is_live, self._state(), states)
 
     def _state(self) -> State:
-        if self._stops:
+        states = {child.state for child in self._children if not child.is_drained}
+        if self._stops or not states:
             return "draining"
-        states = {child.state for child in self._children}
         order: tuple[State, ...] = ("starting", "draining", "away")
         return next((state for state in order if state in states), "ready")
 
@@ -121,7 +126,8 @@ class Supervisor:
     def run(self) -> int:
         """Run until every process has ended after a request to stop, and return the exit code.
 
-        0: all of them drained; 1: some had to be killed; else that of the first, when it could not even start.
+        Told to drain through the store, each of them ends by itself, and this when all have. 0: all of them ended in
+        good order; 1: some had to be killed; else that of the first, when it could not even start.
         """
         with self._signals():
             # The others follow when the first is ready: a wrong setting is told once, a store is created once.
@@ -163,7 +169,7 @@ class Supervisor:
         self._tell()
 
     def _is_over(self) -> bool:
-        return self._stops > 0 and all(child.process is None for child in self._children)
+        return all(child.is_drained or (self._stops > 0 and child.process is None) for child in self._children)
 
     def _wait_seconds(self) -> float | None:
         due = [child.start_at for child in self._children if child.start_at is not None]
@@ -226,7 +232,10 @@ class Supervisor:
         if child.link is not None:
             self._selector.unregister(child.link.socket)
             child.cut_link()
-        if self._stops:
+        if code == DRAINED:
+            _log.info("worker process %d was drained and is not started again", process.pid)
+            child.is_drained = True
+        elif self._stops:
             self._exit_code = self._exit_code or (1 if code else 0)
         elif code in _CANNOT_START and not self._was_ready:
             self._exit_code = code  # it has said why

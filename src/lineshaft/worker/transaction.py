@@ -7,9 +7,10 @@ returns, and rolled back when the function raises after all. A worker that lost 
 from __future__ import annotations
 
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
+from functools import partial
 from typing import Any, Final
 
 import anyio.to_thread
@@ -18,8 +19,10 @@ from lineshaft.config import Retention
 from lineshaft.current import joined
 from lineshaft.engines.base import AsyncTransaction, Engine, Tx
 from lineshaft.errors import ConfigError, LeaseLostError, StoreError
+from lineshaft.feature import Feature
 from lineshaft.store.finish import write_transitions
 from lineshaft.transitions import Complete
+from lineshaft.worker.ended import ended_job, show
 from lineshaft.worker.run import Run
 
 # A transaction on SQLite holds its one writer: everybody else who wants to write waits for it.
@@ -29,8 +32,8 @@ SQLITE_LIMIT_SECONDS: Final = 5.0
 class HeldTransaction:
     """A job's transaction between the end of its block and the end of its function."""
 
-    def __init__(self, engine: Engine, retention: Retention) -> None:
-        self._engine, self._retention = engine, retention
+    def __init__(self, engine: Engine, retention: Retention, features: Sequence[Feature] = ()) -> None:
+        self._engine, self._retention, self._features = engine, retention, features
         # A lock of the engine is given back by the thread that took it: an async job has no thread of its own.
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="lineshaft-transaction")
         self._block: AbstractContextManager[Tx] = engine.transaction()
@@ -71,7 +74,7 @@ class HeldTransaction:
         if self.is_too_long:
             msg = f"the job held SQLite's one writer for more than {SQLITE_LIMIT_SECONDS:g} s and was rolled back"
             raise StoreError(msg)
-        write_completion(self.tx, run, result, self._retention, self._engine.clock.now())
+        write_completion(self.tx, run, result, self._retention, self._engine.clock.now(), self._features)
 
     def _leave(self, error: BaseException | None) -> None:
         if self._is_over:
@@ -95,8 +98,11 @@ class HeldTransaction:
 class AsyncHeldTransaction:
     """The same for a coroutine function on an engine whose connections can be awaited."""
 
-    def __init__(self, engine: Engine, retention: Retention, transaction: AsyncTransaction) -> None:
-        self._engine, self._retention, self._transaction = engine, retention, transaction
+    def __init__(
+        self, engine: Engine, retention: Retention, features: Sequence[Feature], transaction: AsyncTransaction
+    ) -> None:
+        self._engine, self._retention, self._features = engine, retention, features
+        self._transaction = transaction
 
     async def begin(self) -> Tx:
         """Open the transaction."""
@@ -107,7 +113,8 @@ class AsyncHeldTransaction:
         """As `HeldTransaction.complete`."""
         try:
             now = self._engine.clock.now()
-            await anyio.to_thread.run_sync(write_completion, self._tx, run, result, self._retention, now)
+            complete = partial(write_completion, self._tx, run, result, self._retention, now, self._features)
+            await anyio.to_thread.run_sync(complete)
         except BaseException:
             await self.aroll_back()
             raise
@@ -119,20 +126,23 @@ class AsyncHeldTransaction:
             await self._transaction.roll_back()
 
 
-def write_completion(tx: Tx, run: Run, result: str | None, retention: Retention, now: int) -> None:
+def write_completion(
+    tx: Tx, run: Run, result: str | None, retention: Retention, now: int, features: Sequence[Feature] = ()
+) -> None:
     """Write a job's completion in its own transaction; raises `LeaseLostError` when the job is not ours any more."""
-    held = run.claimed.held
+    held, done = run.claimed.held, Complete(run.claimed.held, result)
     kept = run.options.keep_result or retention.completed
-    if not write_transitions(tx, [Complete(held, result)], worker=held.worker, now=now, keep=lambda _: now + kept):
+    if not write_transitions(tx, [done], worker=held.worker, now=now, keep=lambda _: now + kept):
         msg = f"job {run.id} was given to another worker meanwhile; what this attempt wrote is rolled back"
         raise LeaseLostError(msg)
+    show(features, tx, [ended_job(run.claimed, done, now)], now)
 
 
 class JobTransactions:
     """Opens the one transaction that a job may have."""
 
-    def __init__(self, engine: Engine, retention: Retention) -> None:
-        self._engine, self._retention = engine, retention
+    def __init__(self, engine: Engine, retention: Retention, features: Sequence[Feature] = ()) -> None:
+        self._engine, self._retention, self._features = engine, retention, features
 
     @contextmanager
     def open(self, run: Run) -> Iterator[Any]:
@@ -154,7 +164,7 @@ class JobTransactions:
                 yield connection
             return
         self._refuse_second(run)
-        run.held_transaction = aheld = AsyncHeldTransaction(self._engine, self._retention, transaction)
+        run.held_transaction = aheld = AsyncHeldTransaction(self._engine, self._retention, self._features, transaction)
         token = joined.set(await aheld.begin())
         try:
             yield transaction.connection
@@ -167,7 +177,7 @@ class JobTransactions:
 
     def _hold(self, run: Run) -> HeldTransaction:
         self._refuse_second(run)
-        run.held_transaction = held = HeldTransaction(self._engine, self._retention)
+        run.held_transaction = held = HeldTransaction(self._engine, self._retention, self._features)
         return held
 
     @staticmethod

@@ -10,6 +10,7 @@ from typing import Final
 from lineshaft.clock import SECOND
 from lineshaft.options import Lane as LaneName
 from lineshaft.outcomes import Cancelled, Interrupted
+from lineshaft.store.rates import QueueLoad, WorkerLoad, dump_load
 from lineshaft.worker import joblog
 from lineshaft.worker.claimer import Claimer
 from lineshaft.worker.dispatch import Dispatcher
@@ -59,12 +60,16 @@ class Worker:
         self._slots = slots or sum(queues.values())
         self._lingers = lingers
         self._retention = runtime.retention
+        self._stopping = threading.Lock()
         self._stopped = threading.Event()
         self.ended = threading.Event()
         self.is_hung = False
         """Whether it ends because too many jobs ignored being stopped, or because its lease was lost."""
         self.has_abandoned_jobs = False
         """Whether code of jobs still runs in this process although the worker has ended."""
+        self.is_drained = False
+        """Whether it ends because somebody asked that of it through the store."""
+        self._has_begun = False
         self._hung: list[Run] = []
         self._has_lost_lease = False
 
@@ -95,6 +100,7 @@ class Worker:
         self.pruning.start()
         self._hearing.start()
         self.loop.start()
+        self._has_begun = True
 
     def undo_preparation(self) -> None:
         """Sign off a worker that has not begun."""
@@ -107,13 +113,17 @@ class Worker:
     def _assemble(self) -> None:
         engine, settings = self.runtime.engine, self.runtime.settings
         clock = engine.clock
-        self.finisher = Finisher(self.id, clock, self._retention, self.runtime.subscribers, self._ring)
+        self.finisher = Finisher(
+            self.id, clock, self._retention, self.runtime.subscribers, self._ring, self.runtime.features
+        )
         self.watch = Watch(clock, settings.stop_patience, self._note_hung)
         self.dispatcher = Dispatcher(self.runtime, self._make_lane, self.finisher.deliver, self._note_start)
         self.claimer = Claimer(engine, self.id, self.queues, self._slots, clock)
-        self.loop = StoreLoop(engine, self.id, self.claimer, self.finisher, self.dispatcher, self._retention)
+        self.loop = StoreLoop(
+            engine, self.id, self.claimer, self.finisher, self.dispatcher, self._retention, self.runtime.features
+        )
         self._hearing = Hearing(engine, self._heard, lambda: self.loop.look(None))
-        rescuer = Rescuer(engine, self.id, settings, self._retention, self.runtime.subscribers)
+        rescuer = Rescuer(engine, self.id, settings, self._retention, self.runtime.subscribers, self.runtime.features)
         upkeep = Upkeep(
             engine,
             self.id,
@@ -125,9 +135,12 @@ class Worker:
             self._held,
             self._cancel,
             self._lose_lease,
+            on_drain=self._drain,
+            load=self._load,
+            features=self.runtime.features,
         )
         upkeep.step()
-        self.pruning = PruningThread(Pruner(engine, self._retention, self.runtime.features), clock)
+        self.pruning = PruningThread(Pruner(engine, self._retention, self.runtime.features, self.runtime.depot), clock)
         self.claimer.has_lease = upkeep.has_lease
         stalls = StallWatch(
             self.dispatcher,
@@ -135,6 +148,7 @@ class Worker:
             lambda: self._loop_thread,
             lambda queue: self.loop.look([queue]),
         )
+        upkeep.blocked = stalls.blocked
         self._lease_guard = LeaseGuard(upkeep.seconds_left, upkeep.margin_seconds, upkeep.give_up)
         self.liveness = Liveness(upkeep, settings, clock, has_progress=self._has_progress, look_for_stalls=stalls.step)
 
@@ -149,12 +163,32 @@ class Worker:
         return self.is_stopping or self.liveness.is_live or not self.loop.is_connected
 
     def stop(self, grace: float | None = None) -> None:
-        """Stop claiming, let running jobs finish for `grace` seconds, then put them back; returns when all is done."""
-        if self._stopped.is_set():
-            self.ended.wait()
-            return
-        self._stopped.set()
+        """Stop claiming, let running jobs finish for `grace` seconds, then put them back; returns when all is done.
+
+        Called again, as when a worker that is drained gets a signal, the grace that ends sooner counts.
+        """
         seconds = self.runtime.settings.grace / SECOND if grace is None else grace
+        if self._is_first_to_stop():
+            self._stop(seconds)
+        elif not self.ended.wait(seconds):
+            self.stop_at_once()
+            self.ended.wait()
+
+    def _is_first_to_stop(self) -> bool:
+        with self._stopping:
+            is_first = not self._stopped.is_set()
+            self._stopped.set()
+        return is_first
+
+    def _drain(self) -> None:
+        """End as somebody asked through the store: when every job that runs has finished, however long that takes."""
+        if not self._has_begun or not self._is_first_to_stop():
+            return
+        _log.info("worker %d was told to drain: it takes no more jobs and ends when those that run have", self.id)
+        self.is_drained = True
+        threading.Thread(target=self._stop, args=(None,), name="lineshaft-drain", daemon=True).start()
+
+    def _stop(self, seconds: float | None) -> None:
         self.loop.drain()
         if not self._has_lost_lease:  # else every moment counts, and its row is of no interest any more
             say_draining(self.runtime.engine, self.id)
@@ -257,6 +291,14 @@ class Worker:
     def _held(self) -> list[Run]:
         return list(self.dispatcher.runs.values())
 
+    def _load(self) -> str:
+        failed, put_back = self.finisher.failed, self.finisher.put_back
+        queues = {
+            name: QueueLoad(queue.held, queue.ended, failed.get(name, 0), put_back.get(name, 0))
+            for name, queue in self.claimer.queues.items()
+        }
+        return dump_load(WorkerLoad(self._slots, queues))
+
     def _has_progress(self) -> bool:
         return any(run.has_news for run in self._held())
 
@@ -284,6 +326,9 @@ class Worker:
 
     def _lose_lease(self, reason: str) -> None:
         if self._stopped.is_set():
+            if self.is_drained:  # it may have let jobs run for long
+                _log.error("worker %d stops its jobs: %s", self.id, reason)
+                self.stop_at_once()
             return
         _log.error("worker %d stops its jobs: %s", self.id, reason)
         self.is_hung = self._has_lost_lease = True

@@ -20,7 +20,7 @@ from lineshaft.engines.base import Tx
 from lineshaft.events import JobStarted
 from lineshaft.options import Lane as LaneName
 from lineshaft.outcomes import Cause, Interrupted, Outcome
-from lineshaft.store.claim import Claimed, Place, claim_jobs, expire_overdue, first_before, promote_due
+from lineshaft.store.claim import Claimed, Expired, Place, claim_jobs, expire_overdue, first_before, promote_due
 from lineshaft.store.control import delete_jobs
 from lineshaft.store.finish import write_transitions
 from lineshaft.store.inspect import count_by_queue
@@ -29,6 +29,7 @@ from lineshaft.transitions import PutBack, Stage, Transition, expire
 from lineshaft.version import VERSION
 from lineshaft.worker.claimer import QueueSlots
 from lineshaft.worker.dispatch import Dispatcher, split_expired
+from lineshaft.worker.ended import ended_job, expired_jobs, show
 from lineshaft.worker.execute import aexecute, execute
 from lineshaft.worker.finisher import Finisher
 from lineshaft.worker.lanes.async_ import LoopThread
@@ -81,7 +82,9 @@ class HandWorker:
         self._lane = HandLane()
         self._is_started = False
         self.id = self._register()
-        self._finisher = Finisher(self.id, self._clock, runtime.retention, runtime.subscribers, lambda: None)
+        self._finisher = Finisher(
+            self.id, self._clock, runtime.retention, runtime.subscribers, lambda: None, runtime.features
+        )
         self._dispatcher = Dispatcher(runtime, self._make_lane, self._finisher.deliver, lambda _: None)
 
     def start(self) -> None:
@@ -106,7 +109,13 @@ class HandWorker:
         expires_at = now + self._runtime.retention.expired
         while self._engine.write(lambda tx: promote_due(tx, now)):
             continue
-        while self._engine.write(lambda tx: expire_overdue(tx, now=now, expires_at=expires_at)):
+
+        def expire_overdue_ones(tx: Tx) -> list[Expired]:
+            expired = expire_overdue(tx, now=now, expires_at=expires_at)
+            show(self._runtime.features, tx, expired_jobs(expired, now), now)
+            return expired
+
+        while self._engine.write(expire_overdue_ones):
             continue
 
     def first(self, queue: str | None) -> tuple[str, Place] | None:
@@ -129,7 +138,7 @@ class HandWorker:
         """Return the run of a claimed job; None when it has expired, or cannot start, which is then written."""
         now = self._clock.now()
         fresh, expired = split_expired(claimed, now)
-        self._write([expire(one.held) for one in expired])
+        self._expire(expired)
         self._tell_started(fresh)
         self._dispatcher.hand_out(fresh, {one.queue: QueueSlots(one.queue, _NO_LIMIT) for one in fresh}, now)
         if self._lane.next_run() is not None:
@@ -182,7 +191,10 @@ class HandWorker:
 
     def count_attempt(self, claimed: list[Claimed]) -> None:
         """Put back claimed jobs as if an attempt had been made."""
-        self._write([PutBack(one.held, Stage.READY, None) for one in claimed])
+        now = self._clock.now()
+        back = [PutBack(one.held, Stage.READY, None) for one in claimed]
+        if back:
+            self._engine.write(lambda tx: self._write(tx, back, now))
 
     def forget(self, job_id: str) -> None:
         """Delete a job that does not run."""
@@ -200,13 +212,19 @@ class HandWorker:
         self._finisher.deliver(run, outcome)
         self.settle()
 
-    def _write(self, transitions: list[Transition]) -> None:
+    def _expire(self, claimed: list[Claimed]) -> None:
         now = self._clock.now()
+
+        def end(tx: Tx) -> None:
+            self._write(tx, [expire(one.held) for one in claimed], now)
+            show(self._runtime.features, tx, [ended_job(one, expire(one.held), now) for one in claimed], now)
+
+        if claimed:
+            self._engine.write(end)
+
+    def _write(self, tx: Tx, transitions: Sequence[Transition], now: int) -> None:
         expires_at = now + self._runtime.retention.expired
-        if transitions:
-            self._engine.write(
-                lambda tx: write_transitions(tx, transitions, worker=self.id, now=now, keep=lambda _: expires_at)
-            )
+        write_transitions(tx, transitions, worker=self.id, now=now, keep=lambda _: expires_at)
 
     def _tell_started(self, claimed: list[Claimed]) -> None:
         subscribers = self._runtime.subscribers

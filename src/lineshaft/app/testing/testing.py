@@ -23,8 +23,8 @@ from lineshaft.engines.base import Engine
 from lineshaft.engines.sqlite import SqliteEngine
 from lineshaft.errors import ConfigError, ResultTimeout
 from lineshaft.job import Job
+from lineshaft.newjob import NewJob
 from lineshaft.store import migrate
-from lineshaft.task import NewJob
 from lineshaft.worker.run import Run
 
 if TYPE_CHECKING:

@@ -10,6 +10,7 @@ from lineshaft.cli.session import SHARED, shared_options
 COMMANDS = {
     "list": ("lineshaft.cli.jobs.listing:list_jobs", "List jobs, the newest first."),
     "show": ("lineshaft.cli.jobs.show:show", "Show everything about a job."),
+    "why": ("lineshaft.cli.jobs.why:why", "Tell what holds a job."),
     "logs": ("lineshaft.cli.jobs.show:logs", "Show what a job logged."),
     "enqueue": ("lineshaft.cli.jobs.enqueue:enqueue", "Store a job."),
     "cancel": ("lineshaft.cli.jobs.acting:cancel", "Cancel jobs; running ones are asked to stop."),
@@ -21,4 +22,4 @@ COMMANDS = {
 @click.group(cls=LazyGroup, commands_at=COMMANDS)
 @shared_options(*SHARED)
 def jobs() -> None:
-    """List, show, enqueue, cancel, retry and delete jobs."""
+    """List, show, explain, enqueue, cancel, retry and delete jobs."""

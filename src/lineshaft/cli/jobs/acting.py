@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import click
 
+from lineshaft.cli.completion import complete_jobs
 from lineshaft.cli.jobs.filters import chosen, filter_options
 from lineshaft.cli.jobs.progress import acting
 from lineshaft.cli.output import count_of, print_json, print_text
@@ -41,7 +42,7 @@ def _acting(verb: Verb) -> Callable[[Callable[..., Any]], click.Command]:
             click.option("--yes", "-y", is_flag=True, help="Do not ask."),
             click.option("--all", "everything", is_flag=True, help=f"Every job that can be {verb.past}."),
             filter_options,
-            click.argument("job_ids", metavar="[ID]...", nargs=-1),
+            click.argument("job_ids", metavar="[ID]...", nargs=-1, shell_complete=complete_jobs),
         ):
             function = decorate(function)
         return click.command(verb.name)(function)

@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 import msgspec
 
+from lineshaft.cli.completion import complete_queues, complete_tasks
 from lineshaft.cli.jobs.form import job_object, stored_result, whole_job
 from lineshaft.cli.output import print_json, print_text
 from lineshaft.cli.session import Session, pass_session, shared_options
 from lineshaft.cli.values import call_of, duration, duration_or_moment, json_object, json_value, moment
 from lineshaft.errors import ResultGone
+from lineshaft.newjob import NewJob
 from lineshaft.options import Options
 from lineshaft.payload import dump_plain
-from lineshaft.task import NewJob
 
 if TYPE_CHECKING:
     from lineshaft import Job, Lineshaft
@@ -23,7 +24,7 @@ _OPTIONS: Final = ("queue", "priority", "delay", "run_at", "deadline", "tags", "
 
 
 @click.command("enqueue")
-@click.argument("task", metavar="TASK")
+@click.argument("task", metavar="TASK", shell_complete=complete_tasks)
 @click.option(
     "--args",
     "payload",
@@ -31,7 +32,7 @@ _OPTIONS: Final = ("queue", "priority", "delay", "run_at", "deadline", "tags", "
     metavar="JSON",
     help="An array is the positional arguments, an object the keyword ones, anything else one argument.",
 )
-@click.option("--queue", metavar="NAME", help="The queue; else the task's.")
+@click.option("--queue", metavar="NAME", help="The queue; else the task's.", shell_complete=complete_queues)
 @click.option("--priority", metavar="PRIORITY", help="-100 to 100, or critical, high, normal, low, background.")
 @click.option("--delay", type=duration, metavar="DURATION", help="Run it no sooner than in 10m, say.")
 @click.option("--run-at", type=moment, metavar="TIME", help="Run it no sooner than at this time.")

@@ -7,6 +7,7 @@ from typing import Any, Final, TypeVar
 
 import click
 
+from lineshaft.cli.completion import complete_queues, complete_tasks
 from lineshaft.cli.values import duration_or_moment
 from lineshaft.transitions import State
 
@@ -21,8 +22,8 @@ _OPTIONS: Final = (
         metavar="STATE",
         help="Jobs in this state; may be given several times.",
     ),
-    click.option("--queue", metavar="NAME", help="Jobs of this queue."),
-    click.option("--name", metavar="TASK", help="Jobs of this task."),
+    click.option("--queue", metavar="NAME", help="Jobs of this queue.", shell_complete=complete_queues),
+    click.option("--name", metavar="TASK", help="Jobs of this task.", shell_complete=complete_tasks),
     click.option("--tag", metavar="TAG", help="Jobs with this tag."),
     click.option("--tenant", metavar="NAME", help="Jobs of this owner."),
     click.option(

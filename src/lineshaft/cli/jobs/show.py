@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 import msgspec
 
+from lineshaft.cli.completion import complete_jobs
 from lineshaft.cli.jobs.form import stored_result, whole_job
 from lineshaft.cli.output import ago, iso, many_lines, one_line, print_hint, print_json, print_text, styled
 from lineshaft.cli.session import Session, pass_session, shared_options
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @click.command("show")
-@click.argument("job_id", metavar="ID")
+@click.argument("job_id", metavar="ID", shell_complete=complete_jobs)
 @shared_options("app", "store", "json", "debug")
 @pass_session
 def show(session: Session, job_id: str) -> None:
@@ -38,7 +39,7 @@ def show(session: Session, job_id: str) -> None:
 
 
 @click.command("logs")
-@click.argument("job_id", metavar="ID")
+@click.argument("job_id", metavar="ID", shell_complete=complete_jobs)
 @shared_options("app", "store", "json", "debug")
 @pass_session
 def logs(session: Session, job_id: str) -> None:
@@ -62,6 +63,8 @@ def _facts(job: Job[Any]) -> Iterator[tuple[str, str]]:
     yield "id", job.id
     yield "task", one_line(job.name)
     yield "state", styled(job.state.value) + (f" ({job.reason.value})" if job.reason else "")
+    if not job.state.is_final:
+        yield "why", one_line(job.why()[0].text)
     yield "queue", job.queue
     yield "priority", str(job.priority)
     yield "attempt", f"{job.attempt} of {job.max_attempts}"

@@ -13,7 +13,7 @@ import psycopg
 from psycopg import conninfo
 
 from lineshaft.clock import SystemClock
-from lineshaft.engines.base import AsyncTransaction, Engine, Listener, Role, Tx, WorkerLock
+from lineshaft.engines.base import HEARD, AsyncTransaction, Engine, Listener, Role, Tx, WorkerLock
 from lineshaft.engines.fork import forget_after_fork
 from lineshaft.engines.postgres.connection import WaryConnection, seconds_of, with_defaults
 from lineshaft.engines.postgres.listener import PostgresListener
@@ -134,7 +134,7 @@ class PostgresEngine(Engine):
 
     def listen(self, role: Role) -> Listener:
         """Open a connection that hears this store's notifications."""
-        return PostgresListener(self.connect(direct=True), f"{self.schema}_{role}")
+        return PostgresListener(self.connect(direct=True), *(f"{self.schema}_{one}" for one in HEARD[role]))
 
     def hold_worker_lock(self, worker: int) -> WorkerLock:
         """Take an advisory lock on a session of its own."""

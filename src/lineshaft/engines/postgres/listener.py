@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import selectors
 import socket
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from typing import Any
 
 import psycopg
@@ -15,12 +15,15 @@ from lineshaft.engines.postgres.transaction import mapped_errors
 
 
 class PostgresListener(Listener):
-    """Hears the notifications of one channel."""
+    """Hears the notifications of some channels."""
 
-    def __init__(self, connection: psycopg.Connection[Any], channel: str) -> None:
+    def __init__(self, connection: psycopg.Connection[Any], *channels: str) -> None:
         self._connection = connection
-        with mapped_errors():
-            connection.execute(sql.SQL("listen {}").format(sql.Identifier(channel)), prepare=False)
+        with ExitStack() as on_error, mapped_errors():
+            on_error.callback(connection.close)
+            for channel in channels:
+                connection.execute(sql.SQL("listen {}").format(sql.Identifier(channel)), prepare=False)
+            on_error.pop_all()
         self._waker, self._wakee = socket.socketpair()
         self._wakee.setblocking(False)
         self._selector = selectors.DefaultSelector()

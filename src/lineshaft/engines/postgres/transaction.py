@@ -13,7 +13,7 @@ from psycopg import errors, sql
 
 from lineshaft.engines.base import ConflictError, Dialect, Params, Row, Statement, until_no_conflict
 from lineshaft.engines.postgres.prepared import execute_prepared
-from lineshaft.errors import SchemaError, StoreError, StoreUnavailableError
+from lineshaft.errors import SchemaError, StoreClosedError, StoreError, StoreUnavailableError
 
 _encode = msgspec.json.Encoder().encode
 
@@ -97,6 +97,8 @@ def mapped_errors() -> Iterator[None]:
     except (errors.UndefinedTable, errors.UndefinedColumn, errors.InvalidSchemaName) as error:
         msg = f"the store's schema is missing or older than this code: {_first_line(error)}; run 'lineshaft migrate'"
         raise SchemaError(msg) from error
+    except errors.TriggeredActionException as error:  # raised by the schema's refuse_closed()
+        raise StoreClosedError(_first_line(error)) from error
     except (errors.ReadOnlySqlTransaction, errors.DiskFull, psycopg.OperationalError, psycopg.InterfaceError) as error:
         msg = f"PostgreSQL cannot be reached or refused to work: {_first_line(error)}; check the server and the URL"
         raise StoreUnavailableError(msg) from error

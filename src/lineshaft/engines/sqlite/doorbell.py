@@ -20,12 +20,13 @@ from pathlib import Path
 from typing import Final
 
 from lineshaft.clock import wall_clock
-from lineshaft.engines.base import Listener, Role
+from lineshaft.engines.base import HEARD, Listener, Role
 
 _TICK_NANOSECONDS: Final = 50_000_000
 _MOST_BYTES: Final = 4_096
 # A Linux that nobody tuned keeps ten datagrams for a socket, newer ones 512.
 _SURELY_KEPT: Final = 8
+_HEARD_BY: Final[dict[Role, list[Role]]] = {role: [one for one in HEARD if role in HEARD[one]] for role in HEARD}
 
 
 class Doorbell(ABC):
@@ -51,13 +52,18 @@ class MemoryDoorbell(Doorbell):
     """Rings within one process, for stores in memory."""
 
     def __init__(self) -> None:
-        self._listeners: dict[Role, list[_MemoryListener]] = {"worker": [], "waiter": []}
+        self._listeners: dict[Role, list[_MemoryListener]] = {role: [] for role in HEARD}
 
     def bind(self, role: Role) -> Listener:
         """Return a listener in this process."""
-        listener = _MemoryListener(lambda one: self._listeners[role].remove(one))
-        self._listeners[role].append(listener)
+        listener = _MemoryListener(lambda gone: self._forget(role, gone))
+        for one in HEARD[role]:
+            self._listeners[one].append(listener)
         return listener
+
+    def _forget(self, role: Role, gone: _MemoryListener) -> None:
+        for one in HEARD[role]:
+            self._listeners[one].remove(gone)
 
     def ring(self, role: Role, queue: str = "") -> None:
         """Wake the listeners of this role."""
@@ -118,7 +124,7 @@ class SocketDoorbell(Doorbell):
     def ring(self, role: Role, queue: str = "") -> None:
         """Send each listener of this role one datagram."""
         for address in self._listeners():
-            if f"/{role}-" in address:
+            if any(f"/{one}-" in address for one in _HEARD_BY[role]):
                 self._send(address, queue.encode())
 
     def _listeners(self) -> list[str]:

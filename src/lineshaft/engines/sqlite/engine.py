@@ -156,9 +156,10 @@ class SqliteEngine(Engine):
         """Close the idle connections; the file stays as it is."""
         self._pool.close()
         self._doorbell.close()
-        if self._memory:
-            self._memory.close()
-            self._memory = None
+        with self._writing:  # a worker's thread that outlives its stop may be in the midst of a statement
+            if self._memory:
+                self._memory.close()
+                self._memory = None
 
     def _connection(self) -> AbstractContextManager[LoggedConnection]:
         return self._pool.connection() if self.path else self._alone_in_memory()

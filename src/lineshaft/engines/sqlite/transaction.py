@@ -9,10 +9,11 @@ from contextlib import contextmanager
 import msgspec
 
 from lineshaft.engines.base import ConflictError, Dialect, Params, Role, Row, Sql, Statement
-from lineshaft.errors import SchemaError, StoreError, StoreUnavailableError
+from lineshaft.errors import SchemaError, StoreClosedError, StoreError, StoreUnavailableError
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder().decode
+_CLOSED = "closed: "
 
 
 class SqliteTx:
@@ -47,7 +48,7 @@ class SqliteTx:
     def note_rings(self, sql: Sql, params: Params) -> None:
         """Note who has to hear of a statement that changed something."""
         for role in sql.rings:
-            self.to_ring.add((role, params.get("queue", "")))
+            self.to_ring.add((role, params.get("queue", "") if role == "worker" else ""))
 
     def load(self, statement: Statement, rows: Iterable[Row]) -> None:
         """Insert rows as they come, by one prepared statement."""
@@ -75,9 +76,12 @@ def mapped_errors() -> Iterator[None]:
             msg = "the SQLite store is busy: another connection is writing; try again"
             raise ConflictError(msg) from error
         raise _translated(error) from error
+    except sqlite3.IntegrityError as error:
+        if str(error).startswith(_CLOSED):  # said by a trigger of store/closure.sqlite.sql
+            raise StoreClosedError(str(error).removeprefix(_CLOSED)) from error
+        raise _refused(error) from error
     except sqlite3.Error as error:
-        msg = f"the SQLite store refused the operation: {error}"
-        raise StoreError(msg) from error
+        raise _refused(error) from error
 
 
 def is_busy(error: sqlite3.OperationalError) -> bool:
@@ -99,6 +103,10 @@ def _translated(error: sqlite3.OperationalError) -> StoreError:
         return StoreUnavailableError(f"{_ADVICE.get(code, 'the SQLite store refused the operation')} ({error})")
     if "no such table" in str(error) or "no such column" in str(error) or "has no column named" in str(error):
         return SchemaError(f"the store's schema is missing or older than this code: {error}; run 'lineshaft migrate'")
+    return _refused(error)
+
+
+def _refused(error: sqlite3.Error) -> StoreError:
     return StoreError(f"the SQLite store refused the operation: {error}")
 
 

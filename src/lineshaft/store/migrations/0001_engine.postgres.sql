@@ -17,7 +17,9 @@ create table lineshaft.job (
     losses smallint not null default 0,
     is_isolated boolean not null default false,
     cancel_requested boolean not null default false,
-    is_awaited boolean not null default false,
+    cancel_requested_at bigint,              -- of a job that ran: when it was first asked to stop
+    is_awaited boolean not null default false,   -- somebody wants to hear of its end,
+    is_followed boolean not null default false,  -- and of whatever else happens to it
     deadline bigint,
     unknown_since bigint,
     tenant text,
@@ -111,7 +113,9 @@ end $$;
 create table lineshaft.queue (
     name text collate "C" primary key,
     paused_at bigint,
-    max_depth integer
+    max_depth integer,
+    paused_by text,                          -- who paused it, and why, as they said
+    pause_reason text
 );
 
 create table lineshaft.worker (
@@ -125,7 +129,9 @@ create table lineshaft.worker (
     heartbeat_at bigint not null,
     server text not null,                    -- the start of the server on which its lock was taken
     is_idle boolean not null default false,
-    is_draining boolean not null default false
+    is_draining boolean not null default false,
+    load text,                               -- JSON: its slots, and of each queue what it holds and has ended
+    blocked text                             -- JSON: the job that blocks its event loop, while one does
 ) with (fillfactor = 20);
 
 create table lineshaft.job_log (

@@ -18,6 +18,7 @@ create table lineshaft_job (
     losses integer not null default 0,
     is_isolated integer not null default 0,
     cancel_requested integer not null default 0,
+    cancel_requested_at integer,             -- of a job that ran: when it was first asked to stop
     deadline integer,
     unknown_since integer,
     tenant text,
@@ -43,7 +44,9 @@ create index lineshaft_job_unsuccessful on lineshaft_job (id) where stage > 10;
 create table lineshaft_queue (
     name text primary key,
     paused_at integer,
-    max_depth integer
+    max_depth integer,
+    paused_by text,                          -- who paused it, and why, as they said
+    pause_reason text
 ) without rowid;
 
 create table lineshaft_worker (
@@ -57,7 +60,9 @@ create table lineshaft_worker (
     heartbeat_at integer not null,
     server text not null,
     is_idle integer not null default 0,
-    is_draining integer not null default 0
+    is_draining integer not null default 0,
+    load text,                               -- JSON: its slots, and of each queue what it holds and has ended
+    blocked text                             -- JSON: the job that blocks its event loop, while one does
 );
 
 create table lineshaft_job_log (

@@ -19,6 +19,7 @@ from lineshaft.config import Settings
 from lineshaft.worker.joblog import JobLog
 from lineshaft.worker.lanes.wire import Hello, Note, Start, ToChild, frame, frames_from_child
 from lineshaft.worker.loading import CHILD_VARIABLE
+from lineshaft.worker.logs import configured
 from lineshaft.worker.run import Run
 
 _READ_BYTES: Final = 1 << 16
@@ -37,7 +38,7 @@ class Phase(Enum):
 class Child:
     """One child process, in a session of its own, so that it can be killed with what its job started."""
 
-    def __init__(self, app_path: str, settings: Settings) -> None:
+    def __init__(self, app_path: str, settings: Settings, blobs: str | None) -> None:
         """Start it; raises `OSError` when the system gives no process or descriptor."""
         self.phase = Phase.STARTING
         self.run: Run | None = None
@@ -60,7 +61,7 @@ class Child:
             self.connection.close()
             raise
         self.connection.setblocking(False)
-        self.send(Hello(app_path, settings.store, list(sys.path), list(sys.argv)))
+        self.send(Hello(app_path, settings.store, list(sys.path), list(sys.argv), configured(), blobs))
 
     @property
     def has_more_to_send(self) -> bool:

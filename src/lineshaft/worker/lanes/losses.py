@@ -6,12 +6,13 @@ import logging
 from typing import Final
 
 from lineshaft.clock import SECOND
-from lineshaft.outcomes import Cancelled, JobError, Lost, Outcome, Rejected
+from lineshaft.outcomes import Cancelled, JobError, Lost, Outcome, Rejected, Unready
 from lineshaft.worker.execute import stopped
 from lineshaft.worker.run import Run
 
 _log = logging.getLogger("lineshaft.worker")
 _WAIT: Final = SECOND
+_NOT_STARTED: Final = "lineshaft.ChildNotStarted"
 
 
 def died(run: Run, how: str) -> Outcome:
@@ -23,9 +24,14 @@ def died(run: Run, how: str) -> Outcome:
     return Lost(error, _wait(run, how), run.options.retry.max_attempts)
 
 
-def not_started(run: Run, why: str) -> Rejected:
-    """Return that no child could be started for a job."""
-    return Rejected(_error(run, "lineshaft.ChildNotStarted", why))
+def not_started(run: Run, why: str) -> Unready:
+    """Return that no child could be started for a job, for a reason that may pass."""
+    return Unready(_error(run, _NOT_STARTED, why))
+
+
+def never_started(run: Run, why: str) -> Rejected:
+    """Return that no child can be started for a job."""
+    return Rejected(_error(run, _NOT_STARTED, why))
 
 
 def _error(run: Run, kind: str, message: str) -> JobError:

@@ -15,7 +15,7 @@ from lineshaft.clock import SECOND
 from lineshaft.outcomes import Cause, Outcome
 from lineshaft.worker.lanes.base import Deliver
 from lineshaft.worker.lanes.child_process import Child, Phase, keep_note
-from lineshaft.worker.lanes.losses import died, not_started
+from lineshaft.worker.lanes.losses import died, never_started, not_started
 from lineshaft.worker.lanes.places import Guest, Places
 from lineshaft.worker.lanes.waiting import Waiting
 from lineshaft.worker.lanes.wire import Broken, Ended, Note, Ready, ShowStack, Stack, Stop, outcome_of
@@ -27,8 +27,10 @@ _log = logging.getLogger("lineshaft.worker")
 _CLEAN_UP_SECONDS: Final[dict[Cause, float]] = {"timeout": 0.2, "cancel": 1.0, "shutdown": 1.0}
 # An app may load a large model before its first job; beyond this it is taken to hang.
 _START_SECONDS: Final = 300.0
-_STARTS_BEFORE_REJECTING: Final = 3
-_START_AGAIN_SECONDS: Final = (0.2, 1.0)
+# What keeps a child from starting may pass in a moment. Longer, jobs are put back: other workers may have more luck.
+_STARTS_BEFORE_PUTTING_BACK: Final = 3
+_FIRST_PAUSE_SECONDS: Final = 0.25
+_LONGEST_PAUSE_SECONDS: Final = 10.0
 _REAP_AGAIN_SECONDS: Final = 0.01
 _LONGEST_REAP_SECONDS: Final = 1.0
 _PRESENT: Final = (Phase.STARTING, Phase.IDLE, Phase.BUSY)
@@ -49,6 +51,7 @@ class Pool:
     ) -> None:
         self._queue, self._places, self._guest = queue, places, guest
         self._app_path, self._settings, self._clock = runtime.app_path, runtime.settings, runtime.engine.clock
+        self._blobs = runtime.depot.address if runtime.engine.is_ephemeral else None
         self._deliver, self._waiting, self._selector = deliver, waiting, selector
         self._children: list[Child] = []
         self._failures = 0
@@ -66,7 +69,9 @@ class Pool:
     def fill(self) -> None:
         """Give waiting jobs to idle children, and start children for the rest, no more than there are places."""
         if self._app_path is None:
-            self._reject_all("no child process can find the app; define it at the top level of a module")
+            self._reject_all(
+                "no child process can find the app; define it at the top level of a module, not in a notebook"
+            )
             return
         for child in self._children:
             if child.phase is Phase.IDLE and (run := self._next()):
@@ -106,7 +111,7 @@ class Pool:
 
     def _start_child(self, app_path: str) -> None:
         try:
-            child = Child(app_path, self._settings)
+            child = Child(app_path, self._settings, self._blobs)
         except OSError as error:
             self._note_failure(self._failures, f"{type(error).__name__}: {error}", "")
             return
@@ -118,7 +123,7 @@ class Pool:
 
     def _reject_all(self, why: str) -> None:
         for run in self._waiting.withdraw():
-            self._deliver(run, not_started(run, why))
+            self._deliver(run, never_started(run, why))
 
     # --- hearing children ---------------------------------------------------------------------------------------------
 
@@ -315,9 +320,10 @@ class Pool:
         if failures_before != self._failures:
             return
         self._failures += 1
-        pause = _START_AGAIN_SECONDS[min(self._failures, len(_START_AGAIN_SECONDS)) - 1]
+        pause = min(_FIRST_PAUSE_SECONDS * 2 ** min(self._failures - 1, 10), _LONGEST_PAUSE_SECONDS)
         self._start_at = self._clock.monotonic() + pause
         if self._failures == 1:
             _log.error("a child process of queue %s could not start: %s\n%s", self._queue, message, trace)
-        if self._failures >= _STARTS_BEFORE_REJECTING and (run := self._take()):
-            self._deliver(run, not_started(run, f"no child process could be started: {message}"))
+        if self._failures >= _STARTS_BEFORE_PUTTING_BACK:
+            for run in self._waiting.withdraw():
+                self._deliver(run, not_started(run, f"no child process could be started: {message}"))

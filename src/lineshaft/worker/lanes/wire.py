@@ -22,6 +22,10 @@ class Hello(msgspec.Struct, frozen=True, tag=True):
     store: str
     sys_path: list[str]
     argv: list[str]
+    log: tuple[str, str] | None = None
+    """How the worker was told to log: format and level."""
+    blobs: str | None = None
+    """The temporary folder of large values, where the store is in the worker's memory."""
 
 
 class Start(msgspec.Struct, frozen=True, tag=True):

@@ -1,0 +1,14 @@
+-- name: queues_with_ready_jobs
+-- One step down the index for each queue, however many jobs it holds.
+with recursive known(queue) as (
+    (select queue from lineshaft.job where stage = 1 order by queue limit 1)
+    union all
+    select (select job.queue from lineshaft.job where stage = 1 and job.queue > known.queue order by job.queue limit 1)
+      from known where known.queue is not null
+)
+select queue from known where queue is not null;
+
+-- name: ready_ahead
+select count(*), min(run_at)
+  from (select run_at from lineshaft.job where stage = 1 and queue = %(queue)s and worker is null
+         order by rank, run_at, id limit %(most)s) as ahead;

@@ -1,0 +1,2 @@
+-- name: data_folder
+select null, '';

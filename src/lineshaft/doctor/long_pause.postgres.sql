@@ -1,0 +1,2 @@
+-- name: paused_until
+select name, paused_at, paused_by, pause_reason from lineshaft.queue where paused_at <= %(until)s;

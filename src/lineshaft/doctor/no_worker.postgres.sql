@@ -1,0 +1,8 @@
+-- name: paused_queues
+select name from lineshaft.queue where paused_at is not null;
+
+-- name: overdue
+select queue, count(*), min(run_at)
+  from (select queue, run_at from lineshaft.job where stage in (0, 2) and run_at <= %(until)s
+         order by run_at limit %(most)s) as due
+ group by queue;

@@ -1,0 +1,3 @@
+-- name: rights
+-- A file has no roles.
+select 1 where :schema is null;

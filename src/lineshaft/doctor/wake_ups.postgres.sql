@@ -1,0 +1,2 @@
+-- name: ring
+select pg_notify('lineshaft_waiter', '');

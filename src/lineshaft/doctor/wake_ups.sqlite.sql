@@ -1,0 +1,2 @@
+-- name: ring rings-waiter
+select 1;

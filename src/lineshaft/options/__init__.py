@@ -1,0 +1,28 @@
+"""What can be said about a job when it is defined or enqueued, checked once and kept in the units of the store."""
+
+from lineshaft.options.checks import LANES, PRIORITIES, Lane, PriorityName
+from lineshaft.options.execution import Execution, apply_execution, stored_execution
+from lineshaft.options.followups import FollowUp, StoredUnique
+from lineshaft.options.options import Options
+from lineshaft.options.retries import dump_retry, import_by_path, load_retry
+from lineshaft.options.unique import OnConflict, Unique
+from lineshaft.options.unset import UNSET
+
+__all__ = [
+    "LANES",
+    "PRIORITIES",
+    "UNSET",
+    "Execution",
+    "FollowUp",
+    "Lane",
+    "OnConflict",
+    "Options",
+    "PriorityName",
+    "StoredUnique",
+    "Unique",
+    "apply_execution",
+    "dump_retry",
+    "import_by_path",
+    "load_retry",
+    "stored_execution",
+]

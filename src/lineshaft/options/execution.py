@@ -1,0 +1,53 @@
+"""What travels with a job: how it runs where `.options()` said so, and the jobs that follow it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any, TypedDict
+
+from lineshaft.options.checks import Lane
+from lineshaft.options.followups import FOLLOWED, FollowUp, follow_ups_of
+from lineshaft.options.options import Options
+from lineshaft.options.retries import dump_retry, load_retry
+from lineshaft.options.unset import UNSET
+
+
+class Execution(TypedDict, total=False):
+    """What is stored with a job beside its columns."""
+
+    retry: dict[str, Any]
+    timeout: int | None
+    runs_in: Lane
+    keep_result: int
+    on_success: Sequence[FollowUp]
+    on_failure: Sequence[FollowUp]
+
+
+def stored_execution(given: Mapping[str, Any], options: Options) -> Execution:
+    """Return what of the options has to travel with the job: how it runs where that was given, and what follows it.
+
+    Raises `ConfigError` and `PayloadTooLargeError`, naming the option, when that cannot be stored.
+    """
+    stored: Execution = {}
+    if given.get("retry", UNSET) is not UNSET:
+        stored["retry"] = dump_retry(options.retry)
+    if given.get("timeout", UNSET) is not UNSET:
+        stored["timeout"] = options.timeout
+    if given.get("runs_in", UNSET) is not UNSET and options.runs_in is not None:
+        stored["runs_in"] = options.runs_in
+    if given.get("keep_result", UNSET) is not UNSET and options.keep_result is not None:
+        stored["keep_result"] = options.keep_result
+    if options.on_success:
+        stored["on_success"] = follow_ups_of("on_success", options.on_success)
+    if options.on_failure:
+        stored["on_failure"] = follow_ups_of("on_failure", options.on_failure)
+    return stored
+
+
+def apply_execution(options: Options, stored: Mapping[str, Any]) -> Options:
+    """Return a task's options with what was stored with one job in their place."""
+    changes = {name: value for name, value in stored.items() if name not in FOLLOWED}
+    if "retry" in changes:
+        changes["retry"] = load_retry(changes["retry"])
+    return replace(options, **changes)

@@ -1,0 +1,50 @@
+"""The options of a job, checked once and kept in the units of the store."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from lineshaft.options.checks import CHECKS, Lane
+from lineshaft.options.unique import Unique
+from lineshaft.options.unset import UNSET
+from lineshaft.retry import Retry
+
+if TYPE_CHECKING:
+    from lineshaft.newjob import NewJob
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """Checked options; durations and instants in microseconds."""
+
+    queue: str = "default"
+    priority: int = 0
+    retry: Retry = field(default_factory=Retry)
+    timeout: int | None = None
+    delay: int | None = None
+    run_at: int | None = None
+    deadline: int | None = None
+    deadline_in: int | None = None
+    unique: Unique | None = None
+    tags: tuple[str, ...] = ()
+    meta: Mapping[str, Any] | None = None
+    tenant: str | None = None
+    runs_in: Lane | None = None
+    keep_result: int | None = None
+    """None: as the app's retention says; 0: not at all."""
+    on_success: tuple[NewJob[Any], ...] = ()
+    on_failure: tuple[NewJob[Any], ...] = ()
+    connection: Any = None
+
+    def but(self, **given: Any) -> Options:
+        """Return these options with others in place; raises `ConfigError` naming a wrong one."""
+        said = {name: value for name, value in given.items() if value is not UNSET}
+        if "delay" in said and "run_at" in said:
+            msg = "delay and run_at say the same thing; give one of them"
+            raise TypeError(msg)
+        changes: dict[str, Any] = {}
+        for name, value in said.items():
+            changes |= CHECKS[name](value)
+        return replace(self, **changes)

@@ -1,0 +1,157 @@
+"""What `--json` prints is what its schema says, on each engine."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import jsonschema
+import pytest
+
+from lineshaft.cli.schemas import OUTPUTS, schema
+from lineshaft.errors import ConfigError
+from lineshaft.transitions import State
+from tests.cli.conftest import Ran
+from tests.cli.test_reference import COMMANDS, options
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from lineshaft import Lineshaft
+    from tests.plugins.engines import MakeJob
+
+CALLS = {
+    "migrate": ["migrate", "migrate --check"],
+    "jobs list": ["jobs list", "jobs list --all", "jobs list --state dead"],
+    "jobs show": [f"jobs show {{{state}}}" for state in ("queued", "running", "completed", "dead", "retrying")],
+    "jobs why": [f"jobs why {{{state}}}" for state in ("queued", "running", "completed", "dead", "retrying")],
+    "jobs logs": ["jobs logs {logged}", "jobs logs {queued}"],
+    "jobs enqueue": ['jobs enqueue shop.render --args 7 --tag a --meta {{"by":1}} --deadline 1h --tenant acme'],
+    "jobs enqueue --wait": ["jobs enqueue work.add --args 7 --wait"],
+    "jobs cancel": ["jobs cancel {scheduled} --yes", "jobs cancel --queue none --yes"],
+    "jobs retry": ["jobs retry {dead}", "jobs retry {completed}"],
+    "jobs delete": ["jobs delete {cancelled} nosuch --yes"],
+    "queues list": ["queues list"],
+    "queues pause": ["queues pause pdf mail"],
+    "queues resume": ["queues resume pdf"],
+    "queues limit": ["queues limit pdf --max-depth 5"],
+    "queues purge": ["queues purge mail --yes"],
+    "workers list": ["workers list"],
+    "workers drain": ["workers drain 99"],
+    "tasks list": ["tasks list"],
+    "top": ["top"],
+    "backup": ["backup there.backup"],
+    "restore": ["restore there.backup --yes"],
+    "copy": ["copy sqlite:///apart.db sqlite:///moved.db"],
+    "copy --reopen": ["copy sqlite:///apart.db --reopen --yes"],
+    "doctor": ["doctor"],
+    "chaos": ["chaos --for 0.2s --seed 1 --yes --store sqlite:///chaos.db"],
+    "bench": ["bench --jobs 10 --store sqlite:///bench.db"],
+}  # fmt: skip
+BEFORE = {
+    "restore": ["backup there.backup"],
+    "copy": ["migrate --store sqlite:///apart.db"],
+    "copy --reopen": ["migrate --store sqlite:///apart.db", "copy sqlite:///apart.db sqlite:///moved.db"],
+}
+"""What is done first."""
+NEED_APP = ("tasks list", "chaos", "bench", "jobs enqueue --wait")
+MADE = (State.COMPLETED, State.RETRYING, State.CANCELLED, State.DEAD, State.RUNNING, State.SCHEDULED, State.QUEUED)
+
+
+FORMATS = jsonschema.FormatChecker()
+
+
+@FORMATS.checks("date-time", raises=ValueError)
+def is_moment(value: object) -> bool:
+    """Tell whether a text is an ISO 8601 time with its zone."""
+    return not isinstance(value, str) or datetime.fromisoformat(value).tzinfo is not None
+
+
+def valid(ran: Ran, command: str) -> Any:
+    """What a command printed, if its schema allows it."""
+    found = json.loads(ran.out)
+    jsonschema.validate(found, schema(command), format_checker=FORMATS)
+    return found
+
+
+@pytest.fixture
+def ids(store: Lineshaft, make_job: MakeJob) -> dict[str, str]:
+    """A job in each state, and one that has logged."""
+    found = {state.value: make_job(state, queue=f"q-{state}").id for state in MADE}
+
+    @store.task(name="talk")
+    def talk() -> None:
+        import logging
+
+        logging.getLogger("shop").warning("no paper")
+
+    job = store.enqueue("talk")
+    with store.worker({"default": 1}):
+        job.wait(20)
+    return found | {"logged": job.id}
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("command", CALLS)
+def test_json_is_what_its_schema_says(
+    process: Callable[..., Ran], call: Callable[..., Ran], ids: dict[str, str], address: str, work: Path, command: str
+) -> None:
+    """Each key is named by the schema, none is missing, and each value is of its type."""
+    for words in (*BEFORE.get(command, ()), *CALLS[command]):
+        given = [word.format(**ids) for word in words.split()]
+        if "--wait" not in words and "sqlite:///" not in words:
+            given += ["--store", address]
+        if command == "jobs enqueue --wait":
+            ran = beside_a_worker(work, address, given)
+        elif command in NEED_APP:
+            ran = process("--app", "work:app", "--json", *given)
+        else:
+            ran = call("--json", *given)
+        assert ran.out, ran.err
+        if words in CALLS[command]:
+            valid(ran, command)
+
+
+def beside_a_worker(work: Path, address: str, given: list[str]) -> Ran:
+    """Run a command while a worker of its app runs in the same process."""
+    (work / "both.py").write_text(
+        f"import work\nwork.app.use_store({address!r})\nwith work.app.worker():\n"
+        f"    from lineshaft.cli import main\n    code = main({['--app', 'work:app', '--json', *given]!r})\n"
+    )
+    done = subprocess.run([sys.executable, "both.py"], cwd=work, capture_output=True, text=True, check=False)
+    return Ran(done.returncode, done.stdout, done.stderr)
+
+
+def test_every_command_with_json_has_a_schema() -> None:
+    """A command that takes `--json` says what it prints, and a test above looks at it."""
+    with_json = {" ".join(words) for words, command in COMMANDS.items() if "--json" in options(command)}
+    assert with_json == {name.partition(" --")[0] for name in OUTPUTS}
+    assert CALLS.keys() == OUTPUTS.keys()
+
+
+@pytest.mark.parametrize("command", OUTPUTS)
+def test_schemas_are_schemas(command: str) -> None:
+    """Each is one of its draft, and closed: a key that it does not name is refused."""
+    found = schema(command)
+    jsonschema.Draft202012Validator.check_schema(found)
+    assert found["title"] == f"lineshaft {command}"
+    assert "additionalProperties" in json.dumps(found)
+
+
+def test_a_wrong_key_is_refused(call: Callable[..., Ran], store: Lineshaft, address: str) -> None:
+    """The schemas can fail: one key more or less is seen."""
+    store.queues.pause("pdf")
+    [queue] = valid(call("queues", "list", "--json", "--store", address), "queues list")
+    for wrong in (queue | {"more": 1}, {"name": "pdf"}, queue | {"depth": "1"}):
+        with pytest.raises(jsonschema.ValidationError):
+            jsonschema.validate([wrong], schema("queues list"))
+
+
+def test_a_command_without_json_has_none() -> None:
+    """Asking for the schema of a command that prints none names those that do."""
+    with pytest.raises(ConfigError, match="'worker' with --json; it is one of migrate, jobs list"):
+        schema("worker")

@@ -1,0 +1,47 @@
+"""Something in every table of a store, and all of it again: what tests of backups and copies begin with and compare."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lineshaft.store import control, copy, upkeep
+from lineshaft.store.copy import TABLES, take_rows
+from lineshaft.store.finish import LogLines, save_logs
+from lineshaft.transitions import State
+from tests.plugins.engines import NOW, WORKER
+
+if TYPE_CHECKING:
+    from lineshaft.engines.base import Engine, Row, Tx
+    from tests.plugins.engines import MakeJob
+
+
+class Quiet:
+    """Looks on and says nothing."""
+
+    def step(self, what: str, total: int) -> None:
+        """Hear nothing."""
+
+    def reached(self, done: int) -> None:
+        """Hear nothing."""
+
+
+def fill(engine: Engine, make_job: MakeJob) -> dict[State, str]:
+    """Store a job in each state, with logs, a unique key, and queues that are paused and limited."""
+    made = {
+        state: make_job(state, queue=f"in-{state.value}", tags='["ä\\u0000"]').id
+        for state in (
+            State.RUNNING, State.CANCELLING, State.QUEUED, State.SCHEDULED, State.RETRYING, State.COMPLETED,
+            State.DEAD, State.CANCELLED, State.EXPIRED,
+        )
+    }  # fmt: skip
+    engine.write(lambda tx: control.pause_queue(tx, "closed", now=NOW))
+    engine.write(lambda tx: control.limit_queue(tx, "in-queued", 9))
+    held = engine.read(lambda tx: upkeep.orphans(tx, WORKER))
+    engine.write(lambda tx: save_logs(tx, [LogLines(one.held, '{"a": 1}\n{"b": 2}') for one in held], now=NOW))
+    engine.write(lambda tx: tx.load(copy.SQL.load_unique_keys, [("k" * 64, made[State.QUEUED], None)]))  # type: ignore[attr-defined]
+    return made
+
+
+def rows_of(tx: Tx) -> dict[str, set[Row]]:
+    """Return everything that a store holds."""
+    return {table.name: set(take_rows(tx, table)) for table in TABLES}

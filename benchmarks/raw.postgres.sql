@@ -8,7 +8,8 @@ create table raw_job (
     run_at bigint not null, stage smallint not null, created_at bigint not null, started_at bigint, worker bigint,
     claim integer not null default 0, attempt integer not null default 0, attempts_before integer not null default 0,
     max_attempts integer not null, losses smallint not null default 0, is_isolated boolean not null default false,
-    cancel_requested boolean not null default false, is_awaited boolean not null default false, deadline bigint,
+    cancel_requested boolean not null default false, cancel_requested_at bigint,
+    is_awaited boolean not null default false, is_followed boolean not null default false, deadline bigint,
     unknown_since bigint, tenant text, tags text, meta text, options text, context text, args text not null,
     progress text, errors text
 ) with (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000);

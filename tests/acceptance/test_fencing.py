@@ -20,7 +20,7 @@ def test_late_result_of_a_stopped_worker_changes_nothing(
     job = app.enqueue("work.report_pid", "gate")
     sleeper.expect("start")
     other = worker_process(durable_url, "pass", **SHORT_LEASE)
-    sleeper.send(signal.SIGSTOP)
+    sleeper.freeze(durable_url)
     assert job.result(20) != sleeper.pid
     before = job.refresh()
     finished_at, result = before.finished_at, before.value
@@ -42,7 +42,7 @@ def test_locked_but_silent_worker_is_left_alone_until_its_lease_ends(
     job = app.enqueue("work.report_pid", "gate")
     sleeper.expect("start")
     other = worker_process(durable_url, "pass", lease="60s", silence="0.6s", heartbeat="0.2s")
-    sleeper.send(signal.SIGSTOP)
+    sleeper.freeze(durable_url)
     eventually(lambda: "silent" in {one.state for one in app.workers.list()})
     assert [app.enqueue("work.quick", f"q{n}").result(20) for n in range(3)] == ["q0", "q1", "q2"]
     assert job.refresh().state is State.RUNNING

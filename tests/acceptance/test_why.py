@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 import threading
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
@@ -152,7 +151,7 @@ def test_only_worker_is_silent(durable_url: str, make_app: MakeApp, worker_proce
     """A frozen worker takes nothing: the reason names it and how long it has not been heard of."""
     app = make_app(durable_url, **SHORT)
     frozen = worker_process(durable_url, "hold", **SHORT)
-    frozen.send(signal.SIGSTOP)
+    frozen.freeze(durable_url)
     eventually(lambda: {one.state for one in app.workers.list()} == {"silent"})
     job = app.enqueue("work.quick", "waits")
     [hold] = job.why()
@@ -309,7 +308,7 @@ def test_worker_that_is_judged_dead(durable_url: str, make_app: MakeApp, worker_
     frozen = worker_process(durable_url, "hold", **SHORT)
     job = app.enqueue("work.hold", "frozen")
     frozen.expect("start frozen")
-    frozen.send(signal.SIGSTOP)
+    frozen.freeze(durable_url)
     alone = hold_of(job, "worker-silent")
     assert alone.text.endswith(" and is being judged dead, but no live worker is there to put the job back")
     assert alone.until is None

@@ -39,7 +39,8 @@ NOT_COPIED = {
     "turn": "says when upkeep is due, not what there is",
     "block": "tells the pruner where it has looked; it looks anew",
 }
-NOT_COPIED_COLUMNS = {("job", "seq"), ("job", "is_awaited")}
+NOT_COPIED_COLUMNS = {("job", "seq"), ("job", "is_awaited"), ("job", "is_followed")}
+"""Private, or marks of clients that listen to the store which is copied."""
 
 
 class Busy(Quiet):

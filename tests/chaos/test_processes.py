@@ -24,7 +24,7 @@ def test_stopped_worker_is_refused_everything(chaos: Chaos) -> None:
     sleeper = chaos.worker(**SHORT_LEASE)
     job = chaos.enqueue("deaf", "deaf", "gate")
     sleeper.expect("start deaf")
-    sleeper.send(signal.SIGSTOP)
+    sleeper.freeze(chaos.url)
     chaos.recorder.note(Kind.PAUSED, worker=sleeper.pid)
     heir = chaos.worker(**SHORT_LEASE)
     heir.expect("start deaf")

@@ -55,6 +55,8 @@ class Newcomer:
             "NO_COLOR": "1",
             "TERM": "xterm",
         }
+        for name in ("COLUMNS", "LINES"):  # these would beat the terminal's own size
+            self.environment.pop(name, None)
         self.store = Lineshaft(store)
         self.ids: dict[str, str] = {}
         self.workers: list[subprocess.Popen[bytes]] = []

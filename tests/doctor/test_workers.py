@@ -86,7 +86,7 @@ def test_worker_that_was_killed(ward: Ward) -> None:
 def test_worker_that_is_stopped(ward: Ward) -> None:
     """A worker that was sent SIGSTOP holds its lock and does not move: it is found, and goes on after the cure."""
     worker = busy_worker(ward)
-    worker.send(signal.SIGSTOP)
+    worker.freeze(ward.url)
     found = ward.comes(DeadWorkers())
     assert (found.facts["kind"], found.command) == ("stopped", f"kill -CONT {worker.pid}")
     ward.cure(found)
@@ -97,7 +97,7 @@ def test_worker_that_hangs_elsewhere(ward: Ward, change: Change) -> None:
     """Of a worker on another host nobody here can tell why it does not move: it is to be ended there."""
     worker = busy_worker(ward)
     change("update lineshaft_worker set host = 'elsewhere'")
-    worker.send(signal.SIGSTOP)
+    worker.freeze(ward.url)
     found = ward.comes(DeadWorkers())
     assert (found.facts["kind"], found.command) == ("stuck", f"kill -9 {worker.pid}")
     assert "on 'elsewhere') hangs" in found.symptom

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -19,6 +20,7 @@ from pathlib import Path
 from queue import Empty, Queue
 from typing import Any, Final
 
+import psutil
 import pytest
 
 from lineshaft import Cancelled, Lineshaft
@@ -261,6 +263,15 @@ class Process:
         """Send the process a signal."""
         self._popen.send_signal(number)
 
+    def freeze(self, store: str) -> None:
+        """Stop the process where it does not hold the one writer of a SQLite store: nobody could write beside it."""
+        while True:
+            self.send(signal.SIGSTOP)
+            eventually(lambda: psutil.Process(self.pid).status() == psutil.STATUS_STOPPED)
+            if not store.startswith("sqlite:///") or _may_write(store.removeprefix("sqlite:///")):
+                return
+            self.send(signal.SIGCONT)
+
     def kill(self) -> float:
         """Kill the process as the system would, wait until it is gone, and return when the signal was sent."""
         at = time.monotonic()
@@ -284,6 +295,17 @@ class Process:
         for pipe in (self._popen.stdin, self._popen.stdout, self._log):
             if pipe is not None:
                 pipe.close()
+
+
+def _may_write(path: str) -> bool:
+    connection = sqlite3.connect(path, isolation_level=None, timeout=0.2)
+    try:
+        connection.execute("begin immediate")
+    except sqlite3.OperationalError:
+        return False
+    finally:
+        connection.close()
+    return True
 
 
 StartProcess = Callable[..., Process]

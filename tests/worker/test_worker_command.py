@@ -60,7 +60,7 @@ def test_it_introduces_itself(start_command: StartCommand, sqlite_url: str, tmp_
     command = start_command(sqlite_url, "--queues", "pdf:4,default:2")
     command.line("created the store", str(tmp_path / "jobs.db"))
     command.line(f"lineshaft {VERSION}", "app tests.worker.command_tasks:app", str(tmp_path / "jobs.db"))
-    assert "hold" in command.line("queues pdf:4,default:2; 6 tasks:")
+    assert "hold" in command.line("queues pdf:4,default:2; 7 tasks:")
     command.line("WARNING", "no task names queue pdf")
     command.line("ready; stop it with Ctrl-C or kill", str(command.popen.pid))
 

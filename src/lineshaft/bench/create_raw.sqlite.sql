@@ -5,7 +5,8 @@ create table raw_job (
     rank integer not null, run_at integer not null, stage integer not null, created_at integer not null,
     started_at integer, worker integer, claim integer not null default 0, attempt integer not null default 0,
     attempts_before integer not null default 0, max_attempts integer not null, losses integer not null default 0,
-    is_isolated integer not null default 0, cancel_requested integer not null default 0, deadline integer,
+    is_isolated integer not null default 0, cancel_requested integer not null default 0,
+    cancel_requested_at integer, deadline integer,
     unknown_since integer, tenant text, tags text, meta text, options text, context text, args text not null,
     progress text, errors text, reason text, result text, finished_at integer, expires_at integer
 );

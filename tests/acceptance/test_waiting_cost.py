@@ -24,7 +24,7 @@ def test_a_thousand_jobs_are_waited_for_by_one_listener(
     durable_url: str, make_app: Callable[..., Lineshaft], gates: Gates, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """`gather` of 1,000 jobs takes one thread, one listener and, while nothing happens, less than 1 % of a core."""
-    app = make_app(durable_url)
+    app, before = make_app(durable_url), set(threading.enumerate())
     jobs = app.enqueue_many([app._intake.by_name("nobody.runs.this", (number,), {}) for number in range(JOBS)])
     looks, listeners = list[int](), list[str]()
     engine, rest, changed = app._store.engine, Watch.rest, Watcher._changed
@@ -47,7 +47,7 @@ def test_a_thousand_jobs_are_waited_for_by_one_listener(
         seconds, used = time.monotonic() - began, time.process_time() - cpu
         share = used / seconds
         print(f"{engine.dialect}: {share:.2%} of a core, {len(looks)} looks in {seconds:.1f} s")  # noqa: T201 - the figure
-        threads = [one.name for one in threading.enumerate() if "lineshaft" in one.name]
+        threads = [one.name for one in set(threading.enumerate()) - before if "lineshaft" in one.name]
         seen = list(looks)
         assert app.jobs.cancel(all=True) == JOBS
         assert [type(one) for one in gathered.result(LIMIT)] == [JobCancelled] * JOBS

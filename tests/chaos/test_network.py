@@ -127,4 +127,5 @@ def test_far_database(postgres_url: str, link: Link, make_app: MakeApp, start_wo
     eventually(lambda: near.jobs.count(state="completed") == 3_000)
     rounds = len({job.finished_at for job in near.jobs.iter()})
     assert rounds < 60, f"3,000 jobs were written in {rounds} transactions"
-    assert worker.worker.claimer.queues["default"].floor.place is None
+    floor = worker.worker.claimer.queues["default"].floor
+    eventually(lambda: floor.place is None)  # one answer on a busy machine may come late; no floor stays for that

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from lineshaft import Lineshaft, StoreClosedError
+from lineshaft import Blob, Lineshaft, StoreClosedError
 from lineshaft.store.upkeep import register_worker
 from lineshaft.transitions import State
 
@@ -52,6 +52,26 @@ def test_moved(call: Call, store: Lineshaft, address: str, target: str, make_job
     moved.close()
     with pytest.raises(StoreClosedError, match="was closed to be moved to"):
         store.queues.pause("pdf")
+
+
+def test_large_values_are_named(call: Call) -> None:
+    """Of a file with large values beside it, the command says where they stay and how to go on."""
+    app = Lineshaft("sqlite:///old.db")
+
+    @app.task(name="keep")
+    def keep(content: Blob) -> None:
+        """Do nothing."""
+
+    keep.enqueue(Blob(b"large"))
+    app.close()
+    ran = call("copy", "sqlite:///old.db", "sqlite:///new.db")
+    assert ran.code == 0
+    folder = Path("old.db-blobs").resolve()
+    assert f"its large values stay in {folder}: copy them too" in ran.err
+    moved = Lineshaft("sqlite:///new.db", blobs=str(folder))
+    [job] = moved.jobs.list(name="keep")
+    assert job.state == "queued"
+    moved.close()
 
 
 def test_json(call: Call, store: Lineshaft, address: str, target: str, make_job: MakeJob) -> None:

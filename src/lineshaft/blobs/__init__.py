@@ -7,7 +7,7 @@ which the job's id is a part: each job owns its blobs, so that they can go when 
 from __future__ import annotations
 
 from lineshaft.blobs.blob import Blob
-from lineshaft.blobs.depot import Depot, open_depot, temporary_depot
+from lineshaft.blobs.depot import Depot, folder_beside, open_depot, temporary_depot
 from lineshaft.blobs.references import by_content, noted, taken
 
-__all__ = ["Blob", "Depot", "by_content", "noted", "open_depot", "taken", "temporary_depot"]
+__all__ = ["Blob", "Depot", "by_content", "folder_beside", "noted", "open_depot", "taken", "temporary_depot"]

@@ -180,7 +180,12 @@ def open_depot(blobs: str, store: StoreAddress, root: Callable[[], str]) -> Depo
         return temporary_depot()
     if blobs != AUTO:
         return Depot(blobs.removeprefix("file://"), root)
-    return Depot(f"{store.path}-blobs" if store.kind == "sqlite" else None, root)
+    return Depot(folder_beside(store), root)
+
+
+def folder_beside(store: StoreAddress) -> str | None:
+    """Return the folder in which the blobs of a SQLite file are kept by default; None for other stores."""
+    return f"{store.path}-blobs" if store.kind == "sqlite" else None
 
 
 def temporary_depot() -> Depot:

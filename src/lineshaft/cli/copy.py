@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from lineshaft.app.store import open_engine
+from lineshaft.blobs import folder_beside
 from lineshaft.cli.bench.progress import watching
-from lineshaft.cli.output import count_of, iso, print_json, print_text
+from lineshaft.cli.output import count_of, iso, print_hint, print_json, print_text
 from lineshaft.cli.questions import confirm
 from lineshaft.cli.schemas import CopiedForm, ReopenedForm
 from lineshaft.cli.session import Session, pass_session, shared_options
@@ -20,6 +22,7 @@ from lineshaft.copying import Copied, copy_store, get_record, reopen
 from lineshaft.store.copy import TABLES
 
 if TYPE_CHECKING:
+    from lineshaft.config import StoreAddress
     from lineshaft.copying import Record
     from lineshaft.engines.base import Engine
 
@@ -44,15 +47,17 @@ def copy(session: Session, source: str, target: str | None, *, must_reopen: bool
         msg = "name FROM and TO, or FROM alone with --reopen"
         raise click.UsageError(msg, click.get_current_context())
     with ExitStack() as opened:
-        engines = [_open(one, opened) for one in (source, target) if one is not None]
+        addresses = [parse_store(one) for one in (source, target) if one is not None]
+        engines = [_open(one, opened) for one in addresses]
         if must_reopen:
             _reopen(session, *engines, is_sure=yes)
         else:
             _copy(session, *engines)
+            _tell_of_blobs(addresses[0])
 
 
-def _open(address: str, opened: ExitStack) -> Engine:
-    engine = open_engine(parse_store(address))
+def _open(address: StoreAddress, opened: ExitStack) -> Engine:
+    engine = open_engine(address)
     opened.callback(engine.close)
     return engine
 
@@ -71,6 +76,13 @@ def _copy(session: Session, source: Engine, target: Engine) -> None:
     if copied.interrupted:
         print_text(_about_interrupted(len(copied.interrupted)))
     print_text(f"{copied.source} is closed since {_moment(copied.closed_at)}; start the workers on {copied.target}")
+
+
+def _tell_of_blobs(source: StoreAddress) -> None:
+    folder = folder_beside(source)
+    if folder is not None and Path(folder).is_dir():
+        here = Path(folder).resolve()
+        print_hint(f"its large values stay in {here}: copy them too, or name that folder with LINESHAFT_BLOBS")
 
 
 def _about_interrupted(number: int) -> str:

@@ -1,4 +1,4 @@
-"""A small application with background jobs: letters are rendered, sent, and reminded of.
+"""A small application with background jobs: letters are sent and reminded of, the letterbox is emptied each morning.
 
 lineshaft worker                                   # in one terminal
 python -c 'import postroom; postroom.order("Ada")' # in another
@@ -54,6 +54,15 @@ def send_letter(customer: str, *, reminder: bool = False, post: Post = Inject(ge
 async def greet(customer: str) -> str:
     """Greet."""
     return f"hello {customer}"
+
+
+@app.schedule(name="morning", cron="0 7 * * mon-fri", timezone="Europe/Berlin", overlap="skip")
+@app.schedule(name="month-end", days="last business day of the month", time="17:00", timezone="Europe/Berlin")
+@app.task
+def empty_letterbox() -> str:
+    """Empty the letterbox; the job knows for which time it was enqueued, even if it runs later."""
+    tick = current_job().tick
+    return f"emptied for {tick:%d %B}" if tick else "emptied"
 
 
 def order(customer: str) -> str:

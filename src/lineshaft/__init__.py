@@ -1,5 +1,7 @@
 """Lineshaft: background jobs for Python, from one SQLite file to a PostgreSQL fleet."""
 
+from typing import TYPE_CHECKING
+
 from lineshaft.app import Lineshaft, Page
 from lineshaft.blobs import Blob
 from lineshaft.current import CurrentJob, current_job
@@ -23,6 +25,8 @@ from lineshaft.errors import (
     QueueFull,
     ResultGone,
     ResultTimeout,
+    ScheduleError,
+    ScheduleNotFound,
     SchemaError,
     StoreClosedError,
     StoreError,
@@ -41,12 +45,17 @@ from lineshaft.retry import Exponential, Fixed, Linear, Retry
 from lineshaft.task import Inject, Task
 from lineshaft.transitions import Reason, State
 
+if TYPE_CHECKING:
+    from lineshaft.app.schedules import Schedule, Tick
+    from lineshaft.recurrence import Calendar
+
 __all__ = [
     "ArgumentsError",
     "Blob",
     "BlobDamagedError",
     "BlobError",
     "BlobMissingError",
+    "Calendar",
     "Cancelled",
     "ConfigError",
     "CurrentJob",
@@ -77,6 +86,9 @@ __all__ = [
     "ResultTimeout",
     "Retry",
     "RetryLater",
+    "Schedule",
+    "ScheduleError",
+    "ScheduleNotFound",
     "SchemaError",
     "Snooze",
     "State",
@@ -86,9 +98,23 @@ __all__ = [
     "Task",
     "TaskError",
     "Tasks",
+    "Tick",
     "Unique",
     "UniqueConflictError",
     "UnknownTaskError",
     "WouldDeadlock",
     "current_job",
 ]
+
+_LATE = {"Calendar": "lineshaft.recurrence", "Schedule": "lineshaft.app.schedules", "Tick": "lineshaft.app.schedules"}
+"""Names that are imported when they are asked for: most programs never do."""
+
+
+def __getattr__(name: str) -> object:
+    """Import a name that is asked for."""
+    if name not in _LATE:
+        msg = f"module {__name__!r} has no attribute {name!r}"
+        raise AttributeError(msg)
+    from importlib import import_module
+
+    return getattr(import_module(_LATE[name]), name)

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from contextvars import ContextVar
+from datetime import datetime
 from typing import Any, Final
 
 from lineshaft.errors import ConfigError
@@ -34,6 +35,15 @@ class CurrentJob:
     def meta(self) -> dict[str, Any]:
         """What was noted about the job at enqueue; for a follow-up, `after` is the id of the job that it follows."""
         return {}
+
+    @property
+    def tick(self) -> datetime | None:
+        """The time for which a schedule wanted the job, aware UTC; None for a job of no schedule."""
+        said = self.meta
+        try:
+            return datetime.fromisoformat(said["tick"]) if "schedule" in said else None
+        except (KeyError, TypeError, ValueError):  # somebody's own note of that name
+            return None
 
     @property
     def log(self) -> logging.Logger:

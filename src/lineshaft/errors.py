@@ -2,6 +2,7 @@
 
     LineshaftError
     ├── ConfigError                 a setting, a store address or an option is wrong
+    │   └── ScheduleError           … or a schedule is, or it cannot be changed like this
     ├── TaskError                   a function cannot be a task, or two tasks share a name
     ├── UnknownTaskError            (LookupError) no task of this name is known here
     ├── ArgumentsError              (TypeError) the arguments do not fit the task's signature
@@ -20,6 +21,8 @@
     ├── QueueFull                   the queue's max_depth is reached; nothing was stored
     ├── UniqueConflictError         Unique(on_conflict="error") met an existing job (.job_id)
     ├── JobNotFound                 (LookupError) no job has this id
+    ├── ScheduleNotFound            (LookupError) no schedule has this name
+    ├── BackfillNotFound            (LookupError) no backfill has this id
     ├── InvalidTransition           the job's state does not allow this
     ├── JobFailed                   the job is dead (.job .reason .error)
     │   └── JobTimeout              … because its attempts ran out of time
@@ -46,6 +49,10 @@ class LineshaftError(Exception):
 
 class ConfigError(LineshaftError):
     """A setting, a store address or an option is wrong."""
+
+
+class ScheduleError(ConfigError):
+    """A schedule is wrong, or cannot be changed like this."""
 
 
 class TaskError(LineshaftError):
@@ -122,6 +129,14 @@ class UniqueConflictError(LineshaftError):
 
 class JobNotFound(LineshaftError, LookupError):  # noqa: N818 - named by the public contract
     """No job has this id: it never existed, was deleted, or its history was pruned."""
+
+
+class ScheduleNotFound(LineshaftError, LookupError):  # noqa: N818 - named by the public contract
+    """No schedule has this name: there never was one, or it was deleted."""
+
+
+class BackfillNotFound(LineshaftError, LookupError):  # noqa: N818 - as its like
+    """No backfill has this id: there never was one, or it ended more than 30 days ago."""
 
 
 class InvalidTransition(LineshaftError):  # noqa: N818 - named by the public contract

@@ -1,4 +1,4 @@
-"""One typed event per transition, and one for progress; logs, metrics and users' hooks subscribe to them.
+"""One typed event per transition, one for progress, and those of schedules; logs, metrics and users' hooks subscribe.
 
 Events are told after the store has committed, in the process that made the move, best effort. `job.events()` tells
 the same of one job in any process, read off the store.
@@ -17,11 +17,18 @@ from lineshaft.errors import ConfigError
 _log = logging.getLogger("lineshaft.events")
 
 
+class Event:
+    """Something that happened; `kind` is what `app.on` calls it, `at` is aware UTC."""
+
+    __slots__ = ()
+    kind: ClassVar[str]
+    at: datetime
+
+
 @dataclass(frozen=True, slots=True)
-class JobEvent:
+class JobEvent(Event):
     """Something that happened to a job; `at` is aware UTC, `attempt` counts from 1 (0: not started yet)."""
 
-    kind: ClassVar[str]
     job_id: str
     name: str
     queue: str
@@ -111,7 +118,42 @@ class JobRescued(JobEvent):
     kind = "rescued"
 
 
-KINDS: Final[dict[str, type[JobEvent]]] = {
+@dataclass(frozen=True, slots=True)
+class ScheduleEvent(Event):
+    """Something that happened to a schedule, told by the leader; `at` is aware UTC."""
+
+    schedule: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ScheduleTicked(ScheduleEvent):
+    """A tick was worked off; `at` is the tick, `state` as in `Tick.state`, `note` says why it got no job."""
+
+    kind = "ticked"
+    state: str
+    job_id: str | None
+    note: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ScheduleOverdue(ScheduleEvent):
+    """By `at` a job of this task should have completed, and none had: a dead man's switch."""
+
+    kind = "overdue"
+    task: str
+
+
+@dataclass(frozen=True, slots=True)
+class ScheduleRecovered(ScheduleEvent):
+    """A job of a schedule that was overdue since `overdue_at` has completed."""
+
+    kind = "recovered"
+    task: str
+    overdue_at: datetime
+
+
+KINDS: Final[dict[str, type[Event]]] = {
     event.kind: event
     for event in (
         JobEnqueued,
@@ -125,10 +167,13 @@ KINDS: Final[dict[str, type[JobEvent]]] = {
         JobCancelled,
         JobExpired,
         JobRescued,
+        ScheduleTicked,
+        ScheduleOverdue,
+        ScheduleRecovered,
     )
 }
 
-Handler = Callable[[JobEvent], Any]
+Handler = Callable[[Any], Any]
 
 
 class Subscribers:
@@ -159,7 +204,7 @@ class Subscribers:
         """Tell whether anybody listens, so that nobody builds an event in vain."""
         return kind in self._handlers
 
-    def tell(self, event: JobEvent) -> None:
+    def tell(self, event: Event) -> None:
         """Call the handlers one after the other; one that raises is logged and harms nobody else."""
         for handler in self._handlers.get(event.kind, ()):
             try:

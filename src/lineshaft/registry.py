@@ -7,30 +7,41 @@ import sys
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Final, Literal, ParamSpec, Protocol, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Final, Literal, ParamSpec, Protocol, TypeVar, Unpack, overload
 
 from lineshaft.clock import Duration
-from lineshaft.errors import TaskError, UnknownTaskError
+from lineshaft.errors import ScheduleError, TaskError, UnknownTaskError
 from lineshaft.newjob import NewJob
 from lineshaft.options import UNSET, Lane, Options, PriorityName, Unique
 from lineshaft.retry import Retry
 from lineshaft.task import Task, is_nameless
 
+if TYPE_CHECKING:
+    from lineshaft.declaration import Declaration
+    from lineshaft.options.schedule import DeclaredOptions
+
 P = ParamSpec("P")
 R = TypeVar("R")
+S = TypeVar("S", bound=Task[Any, Any, Any])
 
 
 class TaskRegistrar:
-    """What an app and a `Tasks` collection share: the `task` decorator and the tasks by name."""
+    """What an app and a `Tasks` collection share: the decorators `task` and `schedule`, and what they registered."""
 
     _prefix = ""
 
     def __init__(self) -> None:
         self._tasks: dict[str, Task[Any, Any, Any]] = {}
+        self._declarations: dict[str, Declaration] = {}
 
     def __iter__(self) -> Iterator[Task[Any, Any, Any]]:
         """Iterate over the tasks in the order of their definition."""
         return iter(list(self._tasks.values()))
+
+    @property
+    def declarations(self) -> list[Declaration]:
+        """The schedules that `schedule` has declared, in the order of their definition."""
+        return list(self._declarations.values())
 
     def find(self, name: str) -> Task[Any, Any, Any]:
         """Return the task of this name; raises `UnknownTaskError` when there is none."""
@@ -82,6 +93,39 @@ class TaskRegistrar:
             return self._add(make_task(target, self._prefix, name, checked))
 
         return register if func is None else register(func)
+
+    def schedule(self, **options: Unpack[DeclaredOptions]) -> Callable[[S], S]:
+        """Enqueue a job of a task again and again: stands above `@app.task`, also several times.
+
+        One of `cron`, `every`, `at` and `days` says when, with `since`, `time`, `timezone`, `calendar`, `on_closed`,
+        `start` and `end` (docs/schedule-rules.md). `name` is the task's unless it is given; `args` and `kwargs` are the
+        arguments; `queue`, `priority`, `tenant` and `tags` stand in place of the task's. `catch_up`, `catch_up_limit`,
+        `grace`, `overlap`, `jitter` and `finish_within` say what a tick does (docs/schedules.md). Workers bring the
+        store in line when they start. Raises `ScheduleError`, with the place and the reason, when something is wrong.
+        """
+
+        def register(task: S) -> S:
+            from lineshaft.declaration import declare
+
+            self._declare(declare(task, options, self._prefix))
+            return task
+
+        return register
+
+    def _declare(self, declaration: Declaration) -> None:
+        name, task = declaration.name, declaration.task
+        if self._tasks.get(task.name) is not task:
+            msg = f"schedule {name!r} at {declaration.place}: task {task.name!r} is not registered here; "
+            raise ScheduleError(msg + "take the decorator schedule of the same app or collection as task's")
+        known = self._declarations.get(name)
+        if known is not None and (known.task is task or not _is_same_function(known.task.func, task.func)):
+            msg = f"schedule {name!r} at {declaration.place}: the name is taken by the one at {known.place}; "
+            raise ScheduleError(msg + "give one of them another name=")
+        self._rehearse(declaration)
+        self._declarations[name] = declaration
+
+    def _rehearse(self, declaration: Declaration) -> None:
+        """Make the job of a schedule once, where that can be done: what is wrong with it is said at once then."""
 
     def _add(self, task: Task[Any, Any, Any]) -> Task[Any, Any, Any]:
         known = self._tasks.get(task.name)

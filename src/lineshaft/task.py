@@ -128,6 +128,10 @@ class Task(Generic[P, T, R]):
             msg = f"task {self.name!r} belongs to another app already; an app's tasks are its own"
             raise TaskError(msg)
         self._door = door
+        self.forget_annotations()
+
+    def forget_annotations(self) -> None:
+        """Resolve the annotations anew at the next use: what is used while modules load knows only what came before."""
         self._signature = None
 
     def enqueue(self, *args: P.args, **kwargs: P.kwargs) -> Job[R]:

@@ -36,7 +36,7 @@ NOT_COPIED = {
     "epoch": "a restore begins one",
     "closure": "a copy closes the store that it leaves, not what is in it",
     "migration": "a backup and a store have a ledger each",
-    "turn": "says when upkeep is due, not what there is",
+    "leader": "one of the workers, who belong to where they run",
     "block": "tells the pruner where it has looked; it looks anew",
 }
 NOT_COPIED_COLUMNS = {("job", "seq"), ("job", "is_awaited"), ("job", "is_followed")}
@@ -98,7 +98,7 @@ def test_digest_is_the_same_on_every_engine(
     first = back_up(durable_engine, file, Quiet())
     put_back(target, file, resumes=True)
     again = back_up(target, file.with_name("again"), Quiet())
-    same = {"finished", "queues", "logs", "unique_keys"}
+    same = {"finished", "queues", "logs", "unique_keys", "schedules", "ticks", "backfills"}
     assert {name: first.tables[name] for name in same} == {name: again.tables[name] for name in same}
     one, other = Digest(), Digest()
     assert list(one.over([("a", 1), ("b", None)])) != list(other.over([("b", None), ("a", 2)]))
@@ -305,13 +305,14 @@ def test_older_backup_is_upgraded(durable_engine: Engine, make_job: MakeJob, fil
     """A backup of an older schema goes through the migrations since, in a copy: the file stays as it is."""
     job = make_job(State.COMPLETED).id
     back_up(durable_engine, file, Quiet())
-    dropped = {3: ["epoch", "closure"], 4: ["turn", "block"]}
+    dropped = {3: ["epoch", "closure"], 4: ["block"], 5: ["leader", "schedule", "tick", "backfill"]}
     assert set(range(3, newest("sqlite") + 1)) == dropped.keys()
     for number, tables in dropped.items():
         for table in tables:
             _sql(f"drop table lineshaft_{table}")(file)
         _sql(f"delete from lineshaft_migration where number = {number}")(file)
-    _sql("update lineshaft_backup set manifest = json_set(manifest, '$.schema', 2)")(file)
+    unknown = "'$.tables.schedules', '$.tables.ticks', '$.tables.backfills'"
+    _sql(f"update lineshaft_backup set manifest = json_remove(json_set(manifest, '$.schema', 2), {unknown})")(file)
     as_it_was = file.read_bytes()
     put_back(durable_engine, file)
     assert state_in(durable_engine, job) is State.COMPLETED

@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from lineshaft import Lineshaft
-from lineshaft.clock import DAY, MINUTE
+from lineshaft.clock import DAY
 from lineshaft.features.unique import UniqueFeature
-from lineshaft.worker.pruner import Pruner
+from lineshaft.leader.pruner import Pruner
+from tests.plugins.pruning import pruning
 
 
 @pytest.fixture
@@ -41,11 +42,7 @@ def prune_later(app: Lineshaft, later: int) -> None:
 def _pruning(app: Lineshaft, later: int) -> Iterator[Any]:
     runtime = app.runtime()
     pruner = Pruner(runtime.engine, app.settings.retention, [UniqueFeature()], runtime.depot)
-    now = runtime.engine.clock.now() + later
-    until = now + MINUTE
-    while now < until:
-        now = pruner.step(now)
-        yield now
+    return pruning(pruner, runtime.engine.clock.now() + later)
 
 
 SWEPT = 2 * DAY

@@ -25,6 +25,8 @@ from lineshaft.engines.sqlite.apart import ApartTx
 from lineshaft.engines.sqlite.doorbell import SocketDoorbell
 from lineshaft.engines.sqlite.engine import SqliteEngine
 from lineshaft.engines.sqlite.transaction import SqliteTx
+from lineshaft.features.schedules.scheduler import Scheduler
+from lineshaft.worker import ending
 from lineshaft.worker import worker as worker_module
 from lineshaft.worker.child_run import JobRunner
 from lineshaft.worker.finisher import Finisher
@@ -113,7 +115,9 @@ def install(points: Points) -> None:
         _wrap(child_main.Channel, "send", _message_label, points)
     _wrap_async(points)
     _wrap_role(Rescuer, "_rescue", "rescue ", points)
-    _wrap_role(worker_module, "sign_off", "sign-off ", points)
+    _wrap_role(ending, "sign_off", "sign-off ", points)
+    _wrap_role(Scheduler, "begin", "begin ", points)
+    _wrap_role(Scheduler, "step", "tick ", points)
 
 
 def _message_label(_channel: Any, message: Any) -> str:

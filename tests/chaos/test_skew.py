@@ -146,8 +146,12 @@ class Clock:
 
     def set(self, hours: int) -> None:
         """Put it so many hours before the true time."""
+        self.set_seconds(hours * HOUR_SECONDS)
+
+    def set_seconds(self, seconds: int) -> None:
+        """Put it so many seconds before the true time."""
         new = self._path.with_suffix(".new")
-        new.write_text(f"{hours * HOUR_SECONDS:+d}\n")
+        new.write_text(f"{seconds:+d}\n")
         new.replace(self._path)
 
 

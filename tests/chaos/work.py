@@ -85,6 +85,14 @@ def plain(key: str) -> str:
 
 
 @app.task
+def ticked() -> None:
+    """A job of a schedule, known by its tick."""
+    meta = current_job().meta
+    with recorded(f"{meta['schedule']}@{meta['tick']}"):
+        pass
+
+
+@app.task
 async def coroutine(key: str) -> str:
     with recorded(key):
         return key

@@ -75,14 +75,19 @@ def test_commands_and_options_complete_in_bash(tab: Callable[..., list[str]]) ->
 def test_what_the_store_knows_completes_in_bash(
     tab: Callable[..., list[str]], store: Lineshaft, address: str, make_job: MakeJob
 ) -> None:
-    """Queues, tasks, job ids and workers are offered from the store that the line names."""
+    """Queues, tasks, schedules, job ids and workers are offered from the store that the line names."""
     job = make_job(queue="pdf")
+    store.schedules.create("nightly", store.task(name="shop.report")(_report).new(), cron="@daily")
     store.queues.pause("paint")
     with store.worker({"print": 1}) as running:
         assert tab("queues", "pause", "--store", address, "p") == ["paint", "pdf", "print"]
         assert tab("--store", address, "jobs", "show", job.id[:4]) == [job.id]
+        assert tab("--store", address, "schedules", "pause", "n") == ["nightly"]
         assert tab("workers", "drain", "", LINESHAFT_STORE=address) == [str(running.worker.id)]
     assert tab("jobs", "list", "--queue", "m", LINESHAFT_STORE=address) == []
+
+
+def _report() -> None: ...
 
 
 def test_tasks_complete_from_the_workers(tab: Callable[..., list[str]], store: Lineshaft, address: str) -> None:

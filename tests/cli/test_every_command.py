@@ -12,11 +12,13 @@ import signal
 import subprocess
 import sys
 import threading
+from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from lineshaft import Lineshaft
 from lineshaft.cli import main
 from lineshaft.store.upkeep import register_worker
 from lineshaft.transitions import State
@@ -88,6 +90,31 @@ CASES = {
                          f"queues limit pdf --max-depth 0 {STORE}", "whole number from 1"),
     "queues purge": Case(f"queues purge pdf --yes {STORE}", "deleted 0 jobs", f"queues purge {STORE}",
                          "Missing argument", asks=f"queues purge default {STORE}"),
+    "schedules list": Case(f"schedules list {STORE}", "nightly", f"schedules list {STORE} --state late",
+                           "'late' is not one of", heads="name state"),
+    "schedules show": Case(f"schedules show nightly {STORE}", "every day at 02:30", f"schedules show nosuch {STORE}",
+                           "no schedule is named 'nosuch'", code=1),
+    "schedules next": Case(f"schedules next nightly {STORE}", "02:30:00", f"schedules next nightly -n 0 {STORE}",
+                           "'--number'"),
+    "schedules history": Case(f"schedules history nightly {STORE}", "enqueued", f"schedules history nosuch {STORE}",
+                              "no schedule is named 'nosuch'", code=1, heads="tick state"),
+    "schedules check": Case("schedules check @daily --timezone Europe/Berlin", "every day at 00:00 Berlin time",
+                            "schedules check @never", "@never"),
+    "schedules run": Case(f"schedules run nightly {STORE}", "-", f"schedules run nightly --timeout 5 {STORE}",
+                          "--timeout says how long to --wait"),
+    "schedules pause": Case(f"schedules pause nightly {STORE}", "schedule nightly is paused",
+                            f"schedules pause {STORE}", "Missing argument"),
+    "schedules resume": Case(f"schedules resume nightly {STORE}", "schedule nightly ticks in",
+                             f"schedules resume nosuch {STORE}", "no schedule is named 'nosuch'", code=1),
+    "schedules create": Case(f"schedules create weekly shop.report --cron @weekly {STORE}", "schedule weekly ticks in",
+                             f"schedules create weekly shop.report {STORE}", "give exactly one of cron="),
+    "schedules update": Case(f"schedules update nightly --cron @daily {STORE}", "every day at 00:00",
+                             f"schedules update nightly {STORE}", "say what to change"),
+    "schedules reset": Case(f"schedules reset nightly {STORE}", "every day at 02:30",
+                            f"schedules reset nightly rule {STORE}", "'rule' is not overridden"),
+    "schedules delete": Case(f"schedules delete nightly --yes {STORE}", "deleted schedule nightly",
+                             f"schedules delete nosuch --yes {STORE}", "no schedule is named 'nosuch'", code=1,
+                             asks=f"schedules delete nightly {STORE}"),
     "workers list": Case(f"workers list {STORE}", "here", f"workers list {STORE} --all", "No such option",
                          heads="id host"),
     "workers drain": Case(f"workers drain 1 {STORE}", "asked 1 worker to finish", f"workers drain 99 {STORE}",
@@ -117,16 +144,23 @@ every_command = pytest.mark.parametrize("words", CASES)
 
 @pytest.fixture
 def ids(durable_engine: object, make_job: MakeJob, work: Path) -> dict[str, str]:
-    """A store with a waiting and a dead job, a worker's row and a backup."""
+    """A store with a waiting and a dead job, a schedule with a tick, a worker's row and a backup."""
     dead = make_job(State.DEAD)
     found = {"id": make_job().id, "dead": dead.id}
     engine = open_engine("sqlite:///jobs.db")
     row: dict[str, Any] = {"host": "here", "pid": 1, "version": "1", "queues": {"default": 1}, "tasks": []}
     engine.write(lambda tx: register_worker(tx, **row, now=engine.clock.now()))
     engine.close()
+    with closing(Lineshaft("sqlite:///jobs.db")) as app:
+        schedule = app.schedules.create("nightly", app.task(name="shop.report")(_report).new(), cron="30 2 * * *")
+        found["ran"] = app.schedules.run(schedule.name).id
+        app.jobs.get(found["ran"]).delete()  # the other commands' cases count jobs
     for call in (f"backup kept.backup {STORE}", f"backup there.backup {STORE}", "migrate --store sqlite:///apart.db"):
         assert main(call.split()) == 0
     return found
+
+
+def _report() -> None: ...
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import jsonschema
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from lineshaft import Lineshaft
+    from lineshaft import Lineshaft, Task
     from tests.plugins.engines import MakeJob
 
 CALLS = {
@@ -40,6 +40,19 @@ CALLS = {
     "queues resume": ["queues resume pdf"],
     "queues limit": ["queues limit pdf --max-depth 5"],
     "queues purge": ["queues purge mail --yes"],
+    "schedules list": ["schedules list", "schedules list --state paused", "schedules list --system"],
+    "schedules show": ["schedules show coded", "schedules show made", "schedules show expected"],
+    "schedules next": ["schedules next coded"],
+    "schedules history": ["schedules history coded", "schedules history made"],
+    "schedules check": ["schedules check @daily --country DE --closed 2099-01-02", "schedules check --every 1h"],
+    "schedules run": ["schedules run made"],
+    "schedules run --wait": ["schedules run made --wait"],
+    "schedules pause": ["schedules pause made coded --reason x"],
+    "schedules resume": ["schedules resume made coded"],
+    "schedules create": ["schedules create new work.add --every 1h --jitter 1m --finish-within 2h --end 2099-01-01"],
+    "schedules update": ["schedules update coded --days daily --time 9:00 --tag a --start 2099-01-01"],
+    "schedules reset": ["schedules reset coded jitter", "schedules reset coded"],
+    "schedules delete": ["schedules delete made --yes"],
     "workers list": ["workers list"],
     "workers drain": ["workers drain 99"],
     "tasks list": ["tasks list"],
@@ -58,6 +71,7 @@ BEFORE = {
     "copy --reopen": ["migrate --store sqlite:///apart.db", "copy sqlite:///apart.db sqlite:///moved.db"],
 }
 """What is done first."""
+NEED_NO_STORE = ("schedules check",)
 NEED_APP = ("tasks list", "chaos", "bench", "jobs enqueue --wait")
 MADE = (State.COMPLETED, State.RETRYING, State.CANCELLED, State.DEAD, State.RUNNING, State.SCHEDULED, State.QUEUED)
 
@@ -80,7 +94,7 @@ def valid(ran: Ran, command: str) -> Any:
 
 @pytest.fixture
 def ids(store: Lineshaft, make_job: MakeJob) -> dict[str, str]:
-    """A job in each state, and one that has logged."""
+    """A job in each state, one that has logged, and a schedule of each kind."""
     found = {state.value: make_job(state, queue=f"q-{state}").id for state in MADE}
 
     @store.task(name="talk")
@@ -89,10 +103,26 @@ def ids(store: Lineshaft, make_job: MakeJob) -> dict[str, str]:
 
         logging.getLogger("shop").warning("no paper")
 
+    plan(store, talk)
     job = store.enqueue("talk")
     with store.worker({"default": 1}):
         job.wait(20)
     return found | {"logged": job.id}
+
+
+def plan(store: Lineshaft, task: Task[[], None, Any]) -> None:
+    """Have a schedule that was changed, one that has run, and one that expects something."""
+
+    @store.task(name="work.add", queue="sums")
+    def add(x: int, y: int = 1) -> int:
+        return x + y
+
+    store.schedule(name="coded", cron="0 6 * * *", timezone="Europe/Berlin")(task)
+    store.schedules.sync()
+    store.schedules.update("coded", jitter="1m", queue="other")
+    store.schedules.create("made", add.new(1), every="1d", end=datetime(2099, 1, 1, tzinfo=UTC))
+    store.schedules.run("made")
+    store.schedules.expect("expected", task, every="1d")
 
 
 @pytest.mark.timeout(120)
@@ -103,9 +133,9 @@ def test_json_is_what_its_schema_says(
     """Each key is named by the schema, none is missing, and each value is of its type."""
     for words in (*BEFORE.get(command, ()), *CALLS[command]):
         given = [word.format(**ids) for word in words.split()]
-        if "--wait" not in words and "sqlite:///" not in words:
+        if "--wait" not in words and "sqlite:///" not in words and command not in NEED_NO_STORE:
             given += ["--store", address]
-        if command == "jobs enqueue --wait":
+        if command.endswith("--wait"):
             ran = beside_a_worker(work, address, given)
         elif command in NEED_APP:
             ran = process("--app", "work:app", "--json", *given)

@@ -352,7 +352,8 @@ def snapshot(queues: int, workers: int) -> Snapshot:
         ],
         [
             WorkerView(one, f"host-{one}.of.a.large.fleet.example.org", 123_456, "10.11.12", "draining", 100, 99, 55.5,
-                       0.4, ["a-long-name", "another-long-name"])
+                       0.4, ["a-long-name", "another-long-name"],
+                       "next schedule due 2026-11-23 08:00:00+00:00" if one == 1 else None)
             for one in range(workers)
         ],
         1.0,
@@ -371,6 +372,13 @@ def test_it_fits(size: tuple[int, int], counts: tuple[int, int]) -> None:
         shown = sum(bool(re.match(start or r"\d+ +host|\d+ +h", line)) for line in lines)
         hidden = sum(int(found[1]) for line in lines if (found := re.match(rf"\+(\d+) more {what}", line)))
         assert shown + hidden == count
+
+
+def test_the_leader_is_shown_where_there_is_room() -> None:
+    """On a wide terminal the worker that leads is told with what it waits for; on 80 columns it gives way."""
+    wide, narrow = ([line.plain for line in draw(snapshot(1, 2), [QUIET], View(), width, 24)] for width in (200, 80))
+    assert [line for line in wide if line.endswith("next schedule due 2026-11-23 08:00:00+00:00")]
+    assert not [line for line in narrow if "next sch" in line]
 
 
 @pytest.mark.parametrize("width", [80, 200])

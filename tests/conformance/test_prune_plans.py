@@ -48,7 +48,7 @@ def test_sqlite_plans(sqlite_engine: Engine, name: str) -> None:
 
 
 def _reads_all(line: str) -> bool:
-    tables = ("lineshaft_job", "lineshaft_job_log", "lineshaft_block", "lineshaft_turn")
+    tables = ("lineshaft_job", "lineshaft_job_log", "lineshaft_block")
     return any(line == f"SCAN {table}" for table in tables)
 
 

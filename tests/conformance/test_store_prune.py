@@ -13,12 +13,13 @@ from lineshaft.clock import DAY, HOUR, MINUTE
 from lineshaft.config import Retention
 from lineshaft.engines.base import Sql, Statement
 from lineshaft.features.unique import UniqueFeature
+from lineshaft.leader.pruner import Pruner
 from lineshaft.store import control, inspect, prune, upkeep
 from lineshaft.store.finish import LogLines, save_logs, write_transitions
 from lineshaft.transitions import Close, Complete, PutBack, Reason, Stage, State
-from lineshaft.worker.pruner import Pruner
 from tests.plugins.apps import eventually
 from tests.plugins.engines import ERROR, KEPT_UNTIL, NOW, WORKER, claim_held, finish, new_row, state_in, store_rows
+from tests.plugins.pruning import pruning
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -50,17 +51,16 @@ LOGS: Final = Statement(
 )
 EMPTY: Final = Statement(
     "empty",
-    Sql.parse("delete from lineshaft_job;\ndelete from lineshaft_block;\ndelete from lineshaft_turn;\n", "sqlite", ()),
-    Sql.parse("truncate lineshaft.job, lineshaft.history, lineshaft.turn", "postgres", ()),
+    Sql.parse("delete from lineshaft_job;\ndelete from lineshaft_block;\n", "sqlite", ()),
+    Sql.parse("truncate lineshaft.job, lineshaft.history", "postgres", ()),
 )
 
 
 def prune_at(engine: Engine, now: int, pruner: Pruner | None = None) -> Pruner:
-    """Have a pruner do all that is due within the minute from `now`."""
+    """Have a pruner do all its chores."""
     pruner = pruner or Pruner(engine, Retention(), [])
-    until = now + MINUTE
-    while now < until:
-        now = pruner.step(now)
+    for _ in pruning(pruner, now):
+        pass
     return pruner
 
 
@@ -136,36 +136,10 @@ def test_two_pruners_at_once_delete_each_job_once(durable_engine: Engine, race: 
     pruners = [Pruner(engine, Retention(), []) for _ in range(3)]
 
     def prune_all(number: int) -> int:
-        pruner = pruners[number]
-        pruner._pieces, pruner._until = pruner._prune_jobs(), DAY_OVER + DAY  # all have the turn
-        now = DAY_OVER
-        while pruner._pieces is not None and now < DAY_OVER + DAY:
-            now = pruner.step(now)
-        return pruner.pruned
+        return prune_at(engine, DAY_OVER, pruners[number]).pruned
 
     assert sum(race(3, prune_all)) == 600
     assert engine.read(lambda tx: inspect.count_jobs(tx, inspect.Filter())) == 100
-
-
-def test_one_worker_at_a_time_has_the_turn(engine: Engine, race: Race) -> None:
-    """Of many workers that ask for a turn one gets it, and the next one when it is over."""
-
-    def take(now: int) -> int:
-        until = now + MINUTE
-        return sum(race(4, lambda _: engine.write(lambda tx: prune.take_turn(tx, "d", now=now, until=until))))
-
-    assert [take(NOW), take(NOW + MINUTE - 1), take(NOW + MINUTE)] == [1, 0, 1]
-    assert engine.read(lambda tx: prune.next_turn(tx, "d")) == NOW + 2 * MINUTE
-    assert engine.read(lambda tx: prune.next_turn(tx, "another")) == 0
-
-
-def test_a_turn_taken_by_a_wrong_clock_does_not_last(engine: Engine, make_job: MakeJob) -> None:
-    """A worker whose clock was a year ahead holds up pruning no longer than any other."""
-    job = make_job(State.COMPLETED)
-    future = NOW + 365 * DAY
-    engine.write(lambda tx: prune.take_turn(tx, "prune jobs", now=future, until=future + MINUTE))
-    prune_at(engine, DAY_OVER + DAY)
-    assert not is_stored(engine, job.id)
 
 
 def test_logs_go_with_their_jobs(engine: Engine, make_job: MakeJob) -> None:

@@ -10,7 +10,7 @@ from lineshaft.copying import copy_store, reopen
 from lineshaft.copying.record import closed_record
 from lineshaft.errors import ConfigError, SchemaError, StoreClosedError, StoreError
 from lineshaft.store import closure, control, migrate, upkeep
-from lineshaft.store.copy import TABLES, Digest, take_rows
+from lineshaft.store.copy import SCHEDULES, TABLES, Digest, load_rows, take_rows
 from lineshaft.transitions import Complete, State
 from tests.plugins.contents import Quiet, rows_of
 from tests.plugins.engines import (
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from tests.copying.conftest import Full
 
 HELD = (State.RUNNING, State.CANCELLING)
-NOT_BARRED = {"migration", "epoch", "closure"}
+NOT_BARRED = {"migration", "epoch", "closure", "leader"}
 
 
 class BrokenOffError(Exception):
@@ -389,3 +389,23 @@ def test_source_without_a_store_is_refused(empty: Engine, sqlite_engine: Engine)
     with pytest.raises(SchemaError, match="holds no Lineshaft store"):
         copy_store(empty, sqlite_engine, Quiet())
     assert not empty.has_schema()
+
+
+def test_housekeeping_of_the_target_gives_way(full: Full, empty: Engine) -> None:
+    """A target on which a worker has run holds the schedules of its housekeeping only: the source's take their place."""
+    migrate.migrate(empty)
+    empty.write(lambda tx: load_rows(tx, SCHEDULES, [_schedule("lineshaft.prune-jobs", "system")]))  # type: ignore[arg-type]
+    copy_store(full.engine, empty, Quiet())
+    assert empty.read(rows_of) == full.engine.read(rows_of)
+
+
+def test_schedules_of_the_target_are_in_the_way(full: Full, empty: Engine) -> None:
+    """A target with a schedule that somebody made there is refused."""
+    migrate.migrate(empty)
+    empty.write(lambda tx: load_rows(tx, SCHEDULES, [_schedule("nightly", "runtime")]))  # type: ignore[arg-type]
+    with pytest.raises(StoreError, match="jobs or settings that a copy would mix with"):
+        copy_store(full.engine, empty, Quiet())
+
+
+def _schedule(name: str, source: str) -> tuple[Any, ...]:
+    return (name, source, None, "{}", None, None, 1, NOW, NOW, *[None] * 11)

@@ -91,7 +91,8 @@ class Ward:
 
     def cure(self, finding: Finding) -> None:
         """Run a finding's command as it was printed: in a shell, and a worker until the test ends."""
-        if " worker " not in finding.command and finding.command.startswith("lineshaft"):
+        starts_worker = " worker " in f"{finding.command} "
+        if not starts_worker and finding.command.startswith("lineshaft"):
             assert main(shlex.split(finding.command)[1:]) == 0
             return
         program = f"{shlex.quote(sys.executable)} -m lineshaft"
@@ -99,7 +100,7 @@ class Ward:
         environment = {**unmeasured(), "PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{ROOT}"}
         started = subprocess.Popen(["/bin/sh", "-c", f"exec {line}"], cwd=ROOT, env=environment, stdout=subprocess.PIPE)
         self.cures.append(started)
-        if " worker " not in line:
+        if not starts_worker:
             assert started.wait(LIMIT) == 0
 
     def lenient(self) -> Ward:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from lineshaft.store import control, copy, upkeep
 from lineshaft.store.copy import TABLES, take_rows
@@ -26,7 +26,7 @@ class Quiet:
 
 
 def fill(engine: Engine, make_job: MakeJob) -> dict[State, str]:
-    """Store a job in each state, with logs, a unique key, and queues that are paused and limited."""
+    """Store a job in each state, with logs, a unique key, queues paused and limited, and a schedule with its ticks."""
     made = {
         state: make_job(state, queue=f"in-{state.value}", tags='["ä\\u0000"]').id
         for state in (
@@ -39,7 +39,16 @@ def fill(engine: Engine, make_job: MakeJob) -> dict[State, str]:
     held = engine.read(lambda tx: upkeep.orphans(tx, WORKER))
     engine.write(lambda tx: save_logs(tx, [LogLines(one.held, '{"a": 1}\n{"b": 2}') for one in held], now=NOW))
     engine.write(lambda tx: tx.load(copy.SQL.load_unique_keys, [("k" * 64, made[State.QUEUED], None)]))  # type: ignore[attr-defined]
+    engine.write(lambda tx: _load_schedule(tx, made[State.COMPLETED]))
     return made
+
+
+def _load_schedule(tx: Any, job: str) -> None:
+    columns = ("code", "app", "{}", '{"jitter": 1}', "shop.render", 3, NOW, NOW, NOW, NOW, "ä", "why")
+    tx.load(copy.SQL.load_schedules, [("nightly", *columns, NOW, NOW, NOW, job, NOW, NOW, NOW)])
+    ticks = [("nightly", NOW + number, run, 2, job, NOW, "ü") for number in range(3) for run in ("", "manual")]
+    tx.load(copy.SQL.load_ticks, ticks)
+    tx.load(copy.SQL.load_backfills, [("b1", "nightly", NOW, NOW, 2, 1, NOW, 4, NOW, None)])
 
 
 def rows_of(tx: Tx) -> dict[str, set[Row]]:

@@ -10,7 +10,8 @@ from typing import Any, Final
 
 from lineshaft.engines.base import Statement
 from lineshaft.engines.sqlite.locks import LockFolder
-from lineshaft.store import claim, finish
+from lineshaft.leader import Leader
+from lineshaft.store import claim, finish, lead
 from lineshaft.store.queries import Statements
 from lineshaft.store.upkeep import Beaten
 from lineshaft.worker import liveness
@@ -51,6 +52,8 @@ MUTANTS: Final[dict[str, Callable[[], AbstractContextManager[None]]]] = {
     "forget-lost-claims": lambda: replaced(StoreLoop, "_reconcile", _constant(None)),
     "overhear-own-death": lambda: replaced(liveness, "beat", _beat_true(liveness.beat)),
     "rescue-without-patience": lambda: replaced(Rescuer, "step", _rescue_at_once),
+    "lead-beside-the-leader": lambda: replaced(Leader, "hear", _lead_anyway),
+    "never-lead-again": lambda: _without(lead.SQL, "take_lead", "term = :seen", "term = 0"),
     "claim-without-lease": lambda: replaced(Upkeep, "has_lease", _constant(True)),
 }
 
@@ -59,6 +62,11 @@ def _rescue_at_once(rescuer: Any, now: int) -> int:
     """Believe every heartbeat's age, even if the clock was set a moment ago."""
     rescuer._judges_from = 0.0
     return sum(rescuer._rescue(one) for one in rescuer._dead(now))
+
+
+def _lead_anyway(leader: Any, lead: Any) -> None:
+    """Lead, whoever else does."""
+    leader._serve(lead.term)
 
 
 def _beat_true(beat: Callable[..., Beaten | None]) -> Callable[..., Beaten | None]:

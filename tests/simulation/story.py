@@ -22,6 +22,7 @@ from tests.simulation.threads import SECOND, Thread
 from tests.simulation.world import SETTINGS, Host, Violation, World, simulated
 
 _LONGEST_HEALING: Final = 900 * SECOND
+_LONGEST_ELECTION: Final = 60 * SECOND
 _FURTHEST: Final = 300
 """Seconds by which the clock is set at most: a job that is due by the old time has to wait so long."""
 _STATES: Final = {10: "completed", 11: "dead", 12: "cancelled", 14: "expired"}
@@ -168,6 +169,7 @@ class Story:
         self._start(self._disturb, world.schedule.now + round(seconds * SECOND))
         world.schedule.run(lambda: self._is_calm and self._is_finished(), world.schedule.now + _LONGEST_HEALING)
         self._check_jobs()
+        self._check_leader()
         world.schedule.run(lambda: False, world.schedule.now + 2 * SECOND)  # what is under way comes to its end
         self._end()
 
@@ -319,6 +321,16 @@ class Story:
             if told[one.job] > lives or (lives == 1 and one.kind != states[one.job]):
                 text = f"job {one.job[:8]} is {states[one.job]}, and was told {told[one.job]} times: {one.kind}"
                 raise Violation(text)
+
+    def _check_leader(self) -> None:
+        """Soon after the last fault one process leads, and goes on with it."""
+        world = self.world
+        world.schedule.run(self._has_leader, world.schedule.now + _LONGEST_ELECTION)
+        if not self._has_leader():
+            raise Violation(f"nobody leads {_LONGEST_ELECTION / SECOND:g} s after the last fault")
+
+    def _has_leader(self) -> bool:
+        return sum(host.leads for host in self.world.living()) == 1
 
     def _end(self) -> None:
         """Stop every process in good order: none may still hold a place, a job or its row."""

@@ -70,6 +70,8 @@ def test_a_failing_seed_is_shown_and_can_be_run_again() -> None:
         "claim-without-order",
         "finish-without-fence",
         "forget-lost-claims",
+        "lead-beside-the-leader",
+        "never-lead-again",
         "overhear-own-death",
         "promote-too-early",
         "put-back-without-fence",

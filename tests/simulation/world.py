@@ -10,16 +10,19 @@ from typing import Any, Final, NamedTuple
 
 from greenlet import getcurrent
 
+from lineshaft.blobs import Depot
 from lineshaft.config import Retention, Settings
 from lineshaft.engines import base
 from lineshaft.engines.base import Row
 from lineshaft.engines.sqlite import SqliteEngine
 from lineshaft.errors import StoreError
 from lineshaft.events import JobEvent, Subscribers
+from lineshaft.leader import Leader, duties_of, duty_thread
+from lineshaft.leader import leader as leader_module
 from lineshaft.registry import Tasks
 from lineshaft.retry import Fixed, Retry
 from lineshaft.store.migrate import migrate
-from lineshaft.worker import floor, hearing, lease, liveness, loop, pruner, registration, watch, writer
+from lineshaft.worker import ending, floor, hearing, lease, liveness, loop, registration, watch, writer
 from lineshaft.worker import worker as worker_module
 from lineshaft.worker.lanes.base import Lane
 from lineshaft.worker.lanes.places import Places
@@ -28,13 +31,18 @@ from lineshaft.worker.runtime import Runtime
 from lineshaft.worker.worker import Worker
 from tests.simulation.engine import Faults, HostClock, LossyDoorbell, SimulatedEngine
 from tests.simulation.lane import SimulatedLane
+from tests.simulation.leading import Watchkeeping
 from tests.simulation.threads import SECOND, Process, Schedule, Thread, Threading, replaced
 
 SETTINGS: Final = Settings(
     heartbeat=2 * SECOND, silence=6 * SECOND, lease=12 * SECOND, grace=6 * SECOND, stop_patience=2 * SECOND, max_hung=2
 )
+_LONGEST_DOUBLE_LEAD: Final = SETTINGS.lease
 QUEUES: Final = {"a": 2, "b": 1}
-_TABLES: Final = ("job", "queue", "worker", "job_log", "unique_key", "turn", "block")
+_TABLES: Final = ("job", "queue", "worker", "job_log", "unique_key", "leader", "block")
+_THREADED: Final = (
+    duty_thread, ending, floor, hearing, leader_module, lease, liveness, loop, watch, worker_module, writer,
+)  # fmt: skip
 _FIRST_WAITING: Final = """
 select rank, run_at, id from lineshaft_job where stage = 1 and queue = ? and worker is null
  order by rank, run_at, id limit 1"""
@@ -119,8 +127,13 @@ class Host(Process):
         subscribers = Subscribers()
         subscribers.add((*FINAL_EVENTS, "retrying", "rescued"), self._tell)
         return Runtime(
-            self.engine, TASKS, SETTINGS, (), (), {}, {}, subscribers, None, self.world.runtime_retention  # type: ignore[arg-type]
+            self.engine, TASKS, SETTINGS, (), (), {}, {}, subscribers, None, self.world.runtime_retention,  # type: ignore[arg-type]
+            make_leader=self._make_leader,
         )  # fmt: skip
+
+    def _make_leader(self, worker: int, is_sure: Callable[[], bool]) -> Leader:
+        retention, features = self.world.runtime_retention, [Watchkeeping(self)]
+        return Leader(self.engine, worker, duties_of(self.engine, retention, features, Depot(), Subscribers()), is_sure)
 
     def _tell(self, event: JobEvent) -> None:
         number = self.worker.id if self.worker else 0
@@ -132,6 +145,12 @@ class Host(Process):
     def has_lease(self) -> bool:
         """Whether the worker takes itself for alive."""
         return self.worker is not None and self.worker.claimer.has_lease()
+
+    @property
+    def leads(self) -> bool:
+        """Whether the worker does what a leader does."""
+        leader = self.worker and self.worker.leader
+        return isinstance(leader, Leader) and leader.leads and leader._is_sure()
 
     def mark(self, run: Run) -> str:
         """Return a result that names who made it."""
@@ -172,6 +191,8 @@ class World:
         self.doorbell = LossyDoorbell(self.schedule)
         self.hosts: list[Host] = []
         self.finishes: list[Finish] = []
+        self.both_lead: dict[frozenset[Host], int] = {}
+        """Since when two processes lead at once."""
         self.trace: list[tuple[int, str, str]] = []
         self.skews_are_wild = False
         self.on_death: Callable[[Host], None] = lambda _: None
@@ -242,6 +263,16 @@ class World:
                     raise Violation(f"job {run.id[:8]} starts on {host.name} while it runs on {other.name}")
         host.running.append(run)
 
+    def check_leaders(self, host: Host) -> None:
+        """Two processes lead for no longer than it takes one of them to hear of the other."""
+        others = {one for one in self.living() if one is not host and one.leads and not one.is_paused}
+        for pair in [pair for pair in self.both_lead if host in pair and not pair & others]:
+            del self.both_lead[pair]
+        for other in others:
+            since = self.both_lead.setdefault(frozenset((host, other)), self.schedule.now)
+            if self.schedule.now - since > _LONGEST_DOUBLE_LEAD:
+                raise Violation(f"{host.name} and {other.name} lead at once for {SETTINGS.lease / SECOND:g} s")
+
     def ended(self, host: Host, run: Run) -> None:
         """Note that a job's code has ended."""
         host.running.remove(run)
@@ -260,7 +291,7 @@ def simulated(seed: int, store: SqliteEngine) -> Iterator[World]:
     state = global_random.getstate()
     global_random.seed(seed)
     with ExitStack() as stack:
-        for module in (floor, hearing, lease, liveness, loop, pruner, watch, worker_module, writer):
+        for module in _THREADED:
             stack.enter_context(replaced(module, "threading", Threading(world.schedule)))
         stack.enter_context(replaced(base, "time", _Machine(world.schedule)))
         stack.enter_context(replaced(registration, "os", _Machine(world.schedule)))

@@ -5,9 +5,10 @@ A line marked as an error must be one: both checkers report a mark that is not n
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import assert_type
 
-from lineshaft import Job, Lineshaft, NewJob, Retry
+from lineshaft import Calendar, Job, Lineshaft, NewJob, Retry, Schedule, Tasks, Tick
 from lineshaft.events import JobEvent, JobProgressed
 from lineshaft.explaining import Hold
 
@@ -132,3 +133,49 @@ def wrong_arguments_are_errors() -> None:
 async def wrong_arguments_are_errors_of_the_twins_too() -> None:
     await bare.aenqueue("seven")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     await bare.aenqueue_many(["seven"])  # type: ignore[list-item]  # pyright: ignore[reportCallIssue, reportArgumentType]
+
+
+more = Tasks()
+
+
+@app.schedule(cron="0 6 * * *", timezone="Europe/Berlin", calendar=Calendar(country="DE"), catch_up="all")
+@app.schedule(every="90s", name="often", args=(7,), kwargs={"draft": True}, jitter=5, overlap="skip", queue="slow")
+@app.task
+def scheduled(document_id: int = 1, *, draft: bool = False) -> str:
+    return f"{document_id} {draft}"
+
+
+@more.schedule(days="last working day of the month", time=["09:00", "18:00"], priority="high", tags=["q3"])
+@more.task(queue="documents")
+async def collected() -> int:
+    return 1
+
+
+def a_schedule_leaves_the_task_as_it_is() -> None:
+    assert_type(scheduled(7, draft=True), str)
+    assert_type(scheduled.enqueue(7).result(), str)
+    assert_type(collected.enqueue(), Job[int])
+
+
+def schedules_are_checked() -> None:
+    app.schedule(crn="0 6 * * *")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    app.schedule(every="1h", overlap="never")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    app.schedule(every="1h")(len)  # type: ignore[type-var]  # pyright: ignore[reportArgumentType]
+    app.schedules.create("nightly", bare.new(7), cron="0 6 * * *", queue="q")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+
+
+def schedules_are_listed_and_changed() -> None:
+    assert_type(app.schedules.create("nightly", bare.new(7), cron="0 6 * * *", exist_ok=True), Schedule)
+    assert_type(app.schedules.list(), list[Schedule])
+    assert_type(app.schedules.get("nightly").overridden, tuple[str, ...])
+    assert_type(app.schedules.update("nightly", every="1h", paused=True, new_job=bare.new(8), queue="q"), Schedule)
+    assert_type(app.schedules.next("nightly", 5), list[datetime])
+    assert_type(app.schedules.history("nightly", limit=5), list[Tick])
+    assert_type(app.schedules.sync().added, tuple[str, ...])
+
+
+async def schedules_have_twins() -> None:
+    assert_type(await app.schedules.alist(), list[Schedule])
+    assert_type(await app.schedules.anext("nightly", 5), list[datetime])
+    assert_type(await app.schedules.aupdate("nightly", every="1h", paused=True), Schedule)
+    assert_type(await app.schedules.acreate("nightly", bare.new(7), cron="0 6 * * *"), Schedule)

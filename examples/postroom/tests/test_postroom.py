@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from zoneinfo import ZoneInfo
 
 import postroom
 import pytest
@@ -66,6 +67,15 @@ def test_last_attempt(post: FakePost) -> None:
     with postroom.app.testing("manual", overrides={postroom.get_post: lambda: post}):
         assert perform(postroom.send_letter, "Ada", attempt=3) == "receipt 1"
         assert_enqueued(postroom.send_letter, kwargs={"reminder": True}, delay="14d")
+
+
+def test_letterbox(lineshaft_inline: Testing) -> None:
+    """The letterbox is emptied on every working day, in the morning, in Berlin."""
+    lineshaft_inline.travel("7d")
+    mornings = lineshaft_inline.app.schedules.history("morning")
+    assert len(mornings) == 5
+    assert {tick.at.astimezone(ZoneInfo("Europe/Berlin")).hour for tick in mornings} == {7}
+    assert {tick.job_state for tick in mornings} == {"completed"}
 
 
 def test_awaited(lineshaft_inline: Testing) -> None:

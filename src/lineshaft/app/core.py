@@ -7,13 +7,14 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from contextvars import ContextVar
 from dataclasses import replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from lineshaft import current
 from lineshaft.app.crossing import in_store_thread
 from lineshaft.app.enqueuer import Enqueuer
 from lineshaft.app.gathering import Gathering
-from lineshaft.app.imports import import_all, path_of
+from lineshaft.app.imports import identity_of, import_all, path_of
 from lineshaft.app.inprocess import InProcessWorker, Queues, parse_queues, run_until_signal, stop_child_import
 from lineshaft.app.intake import Intake
 from lineshaft.app.jobs import Jobs
@@ -25,13 +26,15 @@ from lineshaft.app.waiter import Waiter
 from lineshaft.app.why import Explainer
 from lineshaft.blobs import Blob, Depot
 from lineshaft.blobs.references import pending
-from lineshaft.config import Migrate, Settings, load_settings
+from lineshaft.config import Migrate, Retention, Settings, load_settings
 from lineshaft.errors import ConfigError
 from lineshaft.events import Handler, Subscribers
 from lineshaft.feature import Feature
 from lineshaft.features.followup import FollowUpFeature
+from lineshaft.features.schedules.feature import SchedulesFeature
 from lineshaft.features.unique import UniqueFeature
 from lineshaft.job import Job
+from lineshaft.leader import Leader, duties_of
 from lineshaft.newjob import NewJob
 from lineshaft.payload import Codecs
 from lineshaft.registry import TaskRegistrar, Tasks
@@ -42,7 +45,9 @@ from lineshaft.worker.runtime import Lifespan, Middleware, Runtime
 from lineshaft.worker.worker import Worker
 
 if TYPE_CHECKING:
+    from lineshaft.app.schedules import Schedules
     from lineshaft.app.testing import Mode, Testing
+    from lineshaft.declaration import Declaration
     from lineshaft.engines.base import Engine
 
 T = TypeVar("T")
@@ -80,12 +85,14 @@ class Lineshaft(Gathering, TaskRegistrar):
         self._store = Store(self.settings)
         self.codecs.add(Blob, pending, lambda raw: self._store.depot.load(raw))
         self._waiter = Waiter(self._store)
-        self._features = _features()
+        self._features = _features(self.settings.retention)
         enqueuer = Enqueuer(self._features, self._context, self._subscribers)
         self._intake = Intake(self._store, enqueuer, self._tasks, self.settings.payload_limit)
         self._made_in = pyinspect.currentframe().f_back.f_globals.get("__name__", "")  # type: ignore[union-attr]
         explainer = Explainer(self._store, self.settings, self._features, self._tasks, self._is_in_test)
-        self.jobs = Jobs(self._store, self._waiter, self.settings.retention, explainer, self._intake.load_result)
+        self.jobs = Jobs(
+            self._store, self._waiter, self.settings.retention, explainer, self._intake.load_result, self._features
+        )
         self._intake.door = self.jobs
         self.queues = QueuesOfStore(self._store)
         self.workers = Workers(self._store, self.settings.silence)
@@ -111,10 +118,21 @@ class Lineshaft(Gathering, TaskRegistrar):
         task.join(self)
         return task
 
+    def _rehearse(self, declaration: Declaration) -> None:
+        from lineshaft.app.schedules.changes import declared_definition
+
+        declared_definition(declaration)
+        declaration.task.forget_annotations()
+
     def include(self, tasks: Tasks) -> None:
-        """Bring in the tasks of a collection; raises `TaskError` when a name is taken."""
+        """Bring in the tasks of a collection, and their schedules.
+
+        Raises `TaskError` when a task's name is taken, `ScheduleError` when a schedule's is or its job cannot be made.
+        """
         for task in tasks:
             self._add(task)
+        for declaration in tasks.declarations:
+            self._declare(declaration)
 
     def codec(self, type_: type[T], dump: Callable[[T], Any], load: Callable[[Any], T]) -> None:
         """Teach arguments and results a type: `dump(value)` gives plain JSON values, `load(values)` the value."""
@@ -146,6 +164,19 @@ class Lineshaft(Gathering, TaskRegistrar):
     def load_imports(self) -> None:
         """Import the modules that `imports=` names; a name that ends in `.*` means the modules of that package."""
         import_all(self._imports)
+
+    @cached_property
+    def schedules(self) -> Schedules:
+        """The schedules of the store: what `@app.schedule` declares, and what is created at run time."""
+        from lineshaft.app.schedules import Schedules
+
+        return Schedules(
+            self._store,
+            self._intake,
+            self._features,
+            lambda: self.declarations,
+            lambda: identity_of(path_of(self, self._made_in), self._made_in),
+        )
 
     # --- enqueueing ------------------------------------------------------------------------------------------------
 
@@ -192,8 +223,12 @@ class Lineshaft(Gathering, TaskRegistrar):
         )
 
     def make_worker(self, queues: Queues = None, *, slots: int | None = None, lingers: bool = False) -> Worker:
-        """Return a worker that is not started; one that `lingers` keeps jobs that ignore its stop."""
+        """Return a worker that is not started; one that `lingers` keeps jobs that ignore its stop.
+
+        The store's schedules are in line with the code then.
+        """
         self.load_imports()
+        self.schedules.sync()
         served = parse_queues(queues, self._queues_of_tasks())
         return Worker(self.runtime(), served, slots=slots, version=VERSION, lingers=lingers)
 
@@ -220,7 +255,13 @@ class Lineshaft(Gathering, TaskRegistrar):
             retention=self.settings.retention,
             features=self._features,
             depot=self._store.depot,
+            make_leader=self._make_leader,
         )
+
+    def _make_leader(self, worker: int, is_sure: Callable[[], bool]) -> Leader:
+        engine = self._store.engine
+        duties = duties_of(engine, self.settings.retention, self._features, self._store.depot, self._subscribers)
+        return Leader(engine, worker, duties, is_sure)
 
     def _queues_of_tasks(self) -> list[str]:
         return list(dict.fromkeys(["default", *(task.defaults.queue for task in self)]))
@@ -313,9 +354,11 @@ class Lineshaft(Gathering, TaskRegistrar):
         await in_store_thread(self.close)
 
 
-def _features() -> list[Feature]:
+def _features(retention: Retention) -> list[Feature]:
     unique = UniqueFeature()
-    return [unique, FollowUpFeature([unique])]
+    features: list[Feature] = [unique, FollowUpFeature([unique])]
+    features.append(SchedulesFeature(features, retention))
+    return features
 
 
 def _known(settings: Mapping[str, Any]) -> Mapping[str, Any]:

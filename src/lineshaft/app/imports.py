@@ -13,6 +13,7 @@ from typing import Final
 from lineshaft.errors import ConfigError
 
 _ALL: Final = ".*"
+_FILE: Final = "file:"
 
 
 def import_all(names: Sequence[str]) -> None:
@@ -41,6 +42,19 @@ def path_of(app: object, made_in: str) -> str | None:
         return f"{spec.name}:{name}"
     file = getattr(module, "__file__", None)
     return f"file:{Path(file).resolve()}:{name}" if file else None
+
+
+def identity_of(path: str | None, made_in: str) -> str:
+    """Return what an app is known by among others: `module:name`, the same whether its module is run or imported.
+
+    `path` is that of `path_of`; an app that no name leads to is known by its module alone.
+    """
+    if path is None:
+        return made_in
+    place, _, name = path.rpartition(":")
+    if place.startswith(_FILE):
+        place = Path(place.removeprefix(_FILE)).stem
+    return f"{place.removesuffix('.__main__')}:{name}"
 
 
 def _modules(name: str) -> Iterator[str]:

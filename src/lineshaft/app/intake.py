@@ -103,6 +103,15 @@ class Intake:
         with caller_tx(connection, self._store.engine, loop=loop) as tx:
             return self._jobs(jobs, self._enqueuer.insert(tx, jobs, clock.now()))
 
+    def adopt(self, job_id: str, new: Incoming | None) -> Job[Any]:
+        """Return a job that somebody else stored, and tell of it if it is new."""
+        if new is not None:
+            self._enqueuer.tell([new])
+        job = Job[Any](self.door, self.door.fetch(job_id), existing=new is None)
+        if self.testing is not None:
+            self.testing.took_in([job], None)
+        return job.refresh() if self.testing is not None else job
+
     def by_name(self, name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> NewJob[Any]:
         """Return a checked job of a task that may be unknown here."""
         task = self._tasks.get(name)

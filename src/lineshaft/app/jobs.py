@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from lineshaft.app.waiter import Waiter
     from lineshaft.app.why import Explainer
     from lineshaft.events import JobEvent
+    from lineshaft.feature import Feature
 
 StateName = State | str
 States = StateName | Sequence[StateName]
@@ -56,9 +57,10 @@ class Jobs:
         retention: Retention,
         explainer: Explainer,
         load_result: Callable[[str, str], Any],
+        features: Sequence[Feature] = (),
     ) -> None:
         self._store, self._waiter, self._retention, self._explainer = store, waiter, retention, explainer
-        self.load_result = load_result
+        self.load_result, self._features = load_result, features
 
     def get(self, job_id: str) -> Job[Any]:
         """Return a job; raises `JobNotFound` when there is none of this id."""
@@ -207,8 +209,9 @@ class Jobs:
 
     def _cancel_ids(self, ids: Sequence[str]) -> int:
         now = self._store.engine.clock.now()
+        expires_at = now + self._retention.cancelled
         cancelled, asked = self._store.write(
-            lambda tx, _: control.cancel_jobs(tx, ids, now=now, expires_at=now + self._retention.cancelled)
+            lambda tx, _: control.cancel_jobs(tx, ids, now=now, expires_at=expires_at, features=self._features)
         )
         return len(cancelled) + len(asked)
 

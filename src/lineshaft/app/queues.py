@@ -14,6 +14,8 @@ from lineshaft.clock import to_datetime
 from lineshaft.errors import ConfigError
 from lineshaft.options import Options
 from lineshaft.store import control, inspect
+from lineshaft.store.lead import see_lead
+from lineshaft.store.rates import load_of
 from lineshaft.transitions import State, state_of
 
 if TYPE_CHECKING:
@@ -77,8 +79,8 @@ class Queues:
         `by` and `reason`, texts of up to 1,000 characters, are told to whoever asks what holds a job of the queue.
         """
         _check(name)
-        _check_note("by", by)
-        _check_note("reason", reason)
+        check_note("by", by)
+        check_note("reason", reason)
         now = self._store.engine.clock.now()
         self._store.write(lambda tx, _: control.pause_queue(tx, name, now=now, by=by, reason=reason))
 
@@ -127,6 +129,10 @@ class WorkerInfo:
     """How many jobs it holds."""
     started_at: datetime
     heartbeat_at: datetime
+    leads: bool = False
+    """Whether it is the one that does for all what has to be done once."""
+    duty: str | None = None
+    """What it does as the leader, as of its last heartbeat; None when there is nothing to speak of."""
 
 
 class Workers:
@@ -137,9 +143,11 @@ class Workers:
 
     def list(self) -> list[WorkerInfo]:
         """Return the workers that have not signed off and whose jobs have not been rescued."""
-        rows, held = self._store.read(lambda tx: (inspect.list_workers(tx), inspect.running_by_worker(tx)))
+        rows, held, lead = self._store.read(
+            lambda tx: (inspect.list_workers(tx), inspect.running_by_worker(tx), see_lead(tx))
+        )
         now = self._store.engine.clock.now()
-        return [self._info(row, held.get(row.id, 0), now) for row in rows]
+        return [self._info(row, held.get(row.id, 0), now, leads=row.id == lead.worker) for row in rows]
 
     def drain(self, ids: Iterable[int]) -> set[int]:
         """Have workers claim no more, finish what they run, however long that takes, and end with exit code 0.
@@ -152,7 +160,7 @@ class Workers:
     alist = twin(list)
     adrain = twin(drain)
 
-    def _info(self, row: inspect.WorkerRow, running: int, now: int) -> WorkerInfo:
+    def _info(self, row: inspect.WorkerRow, running: int, now: int, *, leads: bool) -> WorkerInfo:
         is_silent = now - row.heartbeat_at > self._silence
         return WorkerInfo(
             id=row.id,
@@ -165,6 +173,8 @@ class Workers:
             running=running,
             started_at=to_datetime(row.started_at),
             heartbeat_at=to_datetime(row.heartbeat_at),
+            leads=leads,
+            duty=load_of(row.load).duty if leads else None,
         )
 
 
@@ -180,7 +190,8 @@ def _queue(
     return Queue(name, at, max_depth, counts, paused_by, pause_reason)
 
 
-def _check_note(name: str, text: Any) -> None:
+def check_note(name: str, text: Any) -> None:
+    """Raise `ConfigError` unless a text may stand with a pause."""
     if text is not None and not (isinstance(text, str) and len(text) <= _LONGEST_NOTE and _is_storable(text)):
         msg = f"{name}={text!r:.80} of a pause must be a text of up to {_LONGEST_NOTE:,} characters"
         raise ConfigError(msg)

@@ -25,6 +25,9 @@ from lineshaft.store.migrate import migrate, upgrade
 from lineshaft.store.upkeep import ensure_history
 from lineshaft.store.watcher import Watcher, watched
 
+_NOTHING = Contents(0, Digest().text)
+"""What a backup says of a table that was not there yet when it was made."""
+
 
 class Restored(NamedTuple):
     """What a restore did."""
@@ -95,7 +98,7 @@ class _Restore:
             self._queues.update(msgspec.json.decode(worker.queues))
 
     def _load(self, tx: CopyTx, table: Table) -> None:
-        said = self._manifest.tables[table.name]
+        said = self._manifest.tables.get(table.name, _NOTHING)
         self._watcher.step(table.title, said.count)
         digest = Digest()
         rows = digest.over(self._taken(table))

@@ -42,7 +42,7 @@ Names = Callable[["Tx"], Iterable[str]]
 @shared_options("debug")
 @pass_session
 def completion(_session: Session, /, shell: str) -> None:
-    """Print what makes a shell complete this program's commands, options, queues, tasks and job ids.
+    """Print what makes a shell complete this program's commands, options, queues, schedules, tasks and job ids.
 
     \b
     bash: eval "$(lineshaft completion bash)"                in ~/.bashrc
@@ -102,6 +102,11 @@ def complete_tasks(context: click.Context, _parameter: click.Parameter, start: s
 def complete_jobs(context: click.Context, _parameter: click.Parameter, start: str) -> list[CompletionItem[str]]:
     """Complete the id of one of the newest jobs."""
     return _completed(context, start, _jobs)
+
+
+def complete_schedules(context: click.Context, _parameter: click.Parameter, start: str) -> list[CompletionItem[str]]:
+    """Complete the name of a schedule."""
+    return _completed(context, start, _schedules)
 
 
 def complete_workers(context: click.Context, _parameter: click.Parameter, start: str) -> list[CompletionItem[str]]:
@@ -169,6 +174,12 @@ def _jobs(tx: Tx) -> Iterable[str]:
     from lineshaft.store import inspect
 
     return (row.id for row in inspect.list_jobs(tx, inspect.Filter(), limit=_MOST_JOBS, cursor=None))
+
+
+def _schedules(tx: Tx) -> Iterable[str]:
+    from lineshaft.features.schedules import records
+
+    return (row.name for row in records.list_schedules(tx))
 
 
 def _workers(tx: Tx) -> Iterable[str]:

@@ -24,6 +24,10 @@ _STYLES: Final = {
     "paused": "yellow",
     "draining": "yellow",
     "silent": "red",
+    "overdue": "red",
+    "missed": "yellow",
+    "ended": "dim",
+    "removed": "dim",
 }
 
 
@@ -69,7 +73,7 @@ def many_lines(text: str) -> str:
 
 def styled(text: str, style: str | None = None) -> str:
     """Return a text on a terminal in a style, or in the colour of the state that it names; elsewhere as it is."""
-    chosen = style or _STYLES.get(text)
+    chosen = style or _STYLES.get(text.removesuffix("*"))  # a state with a mark is still that state
     if not chosen or not is_terminal():
         return text
     return click.style(text, **{chosen: True} if chosen in ("bold", "dim") else {"fg": chosen})

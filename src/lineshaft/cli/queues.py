@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import getpass
-import os
-import socket
 from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from lineshaft.cli.caller import caller
 from lineshaft.cli.completion import complete_queues
 from lineshaft.cli.output import count_of, print_json, print_text
 from lineshaft.cli.questions import confirm
@@ -70,7 +68,7 @@ def pause(session: Session, names: tuple[str, ...], reason: str | None) -> None:
 
     Example: lineshaft queues pause pdf --reason "the printer is away"
     """
-    _change(session, names, partial(session.store().queues.pause, by=_caller(), reason=reason), "is paused")
+    _change(session, names, partial(session.store().queues.pause, by=caller(), reason=reason), "is paused")
 
 
 @_changing_many("resume")
@@ -116,15 +114,6 @@ def purge(session: Session, name: str, *, yes: bool) -> None:
         print_json(Purged(deleted=count))
     else:
         print_text(f"deleted {count_of(count, 'job')}")
-
-
-def _caller() -> str:
-    """Return who runs this command, as `user@host`."""
-    try:
-        user = getpass.getuser()
-    except (KeyError, OSError):  # a container's user may have a number and no name
-        user = str(os.getuid())
-    return f"{user}@{socket.gethostname()}"
 
 
 def _depth(text: str) -> int | None:

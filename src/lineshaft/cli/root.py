@@ -22,6 +22,7 @@ COMMANDS: Final = {
     "migrate": ("lineshaft.cli.migrate:migrate", "Create or upgrade the store's schema."),
     "jobs": ("lineshaft.cli.jobs:jobs", "List, show, enqueue, cancel, retry and delete jobs."),
     "queues": ("lineshaft.cli.queues:queues", "List, pause, resume, limit and purge queues."),
+    "schedules": ("lineshaft.cli.schedules:schedules", "List, explain, run, pause, create and change schedules."),
     "workers": ("lineshaft.cli.workers:workers", "List and drain the workers of the store."),
     "tasks": ("lineshaft.cli.tasks:tasks", "List the tasks that the app knows."),
     "top": ("lineshaft.cli.top.command:top", "Watch queues, workers and rates live."),

@@ -11,8 +11,6 @@ from rich.cells import cell_len, set_cell_size
 from lineshaft.cli.output import is_terminal, one_line, print_hint, print_text, styled
 
 _GAP: Final = 2
-_FLOOR: Final = 16
-"""The characters that a column which may be cut keeps on a narrow terminal."""
 
 
 class Column(NamedTuple):
@@ -22,6 +20,8 @@ class Column(NamedTuple):
     is_number: bool = False
     may_be_cut: bool = False
     is_extra: bool = False
+    keeps: int = 16
+    """The characters that a column which may be cut keeps on a narrow terminal."""
 
 
 def print_table(columns: Sequence[Column], rows: Iterable[Sequence[Any]], *, empty: str) -> None:
@@ -41,12 +41,14 @@ def print_table(columns: Sequence[Column], rows: Iterable[Sequence[Any]], *, emp
 def fit(columns: Sequence[Column], widths: Sequence[int], room: int) -> list[int]:
     """Return the widths with which a table fits into `room` characters, as far as it can; 0 leaves a column out."""
     fitted = list(widths)
-    least = [min(width, _FLOOR) if column.may_be_cut else width for column, width in zip(columns, widths, strict=True)]
+    least = [
+        min(width, column.keeps) if column.may_be_cut else width for column, width in zip(columns, widths, strict=True)
+    ]
     for index in reversed(range(len(columns))):
         if columns[index].is_extra and _total(least) > room:
             fitted[index] = least[index] = 0
-    for index, width in enumerate(least):
-        fitted[index] -= max(0, min(fitted[index] - width, _total(fitted) - room))
+    while _total(fitted) > room and (longer := [index for index, width in enumerate(least) if fitted[index] > width]):
+        fitted[max(longer, key=fitted.__getitem__)] -= 1
     return fitted
 
 

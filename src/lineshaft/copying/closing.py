@@ -11,7 +11,7 @@ from lineshaft.copying.reopen import reopen
 from lineshaft.engines.base import Engine, Tx
 from lineshaft.errors import ConfigError, StoreError
 from lineshaft.store.closure import bar, close_store
-from lineshaft.store.copy import holds_anything
+from lineshaft.store.copy import holds_anything, remove_schedules
 from lineshaft.store.epoch import last_worker, lock_store
 from lineshaft.store.migrate import migrate, refuse_other
 from lineshaft.store.upkeep import ensure_history
@@ -116,5 +116,6 @@ def _close_target(tx: Tx, target: Engine, record: Record) -> None:
             raise _one_store(record.source, record.target)
         return
     _check_target(tx, target, record)
+    remove_schedules(tx)  # of its housekeeping: those of the source come
     ensure_history(tx, now=target.clock.now())
     close_store(tx, target, closure_of(msgspec.structs.replace(record, role="target")))

@@ -17,8 +17,10 @@ from lineshaft.doctor.full_disk import FullDisk
 from lineshaft.doctor.held_open import LONGEST_SECONDS, HeldOpen
 from lineshaft.doctor.long_pause import LongPause
 from lineshaft.doctor.newer_schema import NewerSchema
+from lineshaft.doctor.no_leader import NoLeader
 from lineshaft.doctor.no_worker import NoWorker
 from lineshaft.doctor.old_schema import OldSchema
+from lineshaft.doctor.overdue import Overdue
 from lineshaft.doctor.poison import PoisonJobs
 from lineshaft.doctor.rights import Rights
 from lineshaft.doctor.unknown_tasks import UnknownTasks
@@ -43,9 +45,11 @@ def ailments(
         FullDisk(least_free_bytes),
         NoWorker(waiting),
         DeadWorkers(),
+        NoLeader(),
         BlockedLoop(),
         UnknownTasks(),
         PoisonJobs(),
+        Overdue(),
         LongPause(),
         WakeUps(),
         HeldOpen(held_seconds),

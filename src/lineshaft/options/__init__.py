@@ -2,9 +2,10 @@
 
 from lineshaft.options.checks import LANES, PRIORITIES, Lane, PriorityName
 from lineshaft.options.execution import Execution, apply_execution, stored_execution
-from lineshaft.options.followups import FollowUp, StoredUnique
+from lineshaft.options.instance import job_of
 from lineshaft.options.options import Options
 from lineshaft.options.retries import dump_retry, import_by_path, load_retry
+from lineshaft.options.template import JobTemplate, StoredUnique, template_of
 from lineshaft.options.unique import OnConflict, Unique
 from lineshaft.options.unset import UNSET
 
@@ -13,7 +14,7 @@ __all__ = [
     "PRIORITIES",
     "UNSET",
     "Execution",
-    "FollowUp",
+    "JobTemplate",
     "Lane",
     "OnConflict",
     "Options",
@@ -23,6 +24,8 @@ __all__ = [
     "apply_execution",
     "dump_retry",
     "import_by_path",
+    "job_of",
     "load_retry",
     "stored_execution",
+    "template_of",
 ]

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any, TypedDict
+from typing import Any, Final, TypedDict
 
 from lineshaft.options.checks import Lane
-from lineshaft.options.followups import FOLLOWED, FollowUp, follow_ups_of
+from lineshaft.options.followups import FOLLOWED, follow_ups_of
 from lineshaft.options.options import Options
 from lineshaft.options.retries import dump_retry, load_retry
+from lineshaft.options.template import JobTemplate
 from lineshaft.options.unset import UNSET
+
+_AT_THE_END: Final = frozenset({*FOLLOWED, "schedule"})
+"""What features have to know when the job ends; it says nothing of how it runs."""
 
 
 class Execution(TypedDict, total=False):
@@ -20,8 +24,8 @@ class Execution(TypedDict, total=False):
     timeout: int | None
     runs_in: Lane
     keep_result: int
-    on_success: Sequence[FollowUp]
-    on_failure: Sequence[FollowUp]
+    on_success: Sequence[JobTemplate]
+    on_failure: Sequence[JobTemplate]
 
 
 def stored_execution(given: Mapping[str, Any], options: Options) -> Execution:
@@ -47,7 +51,7 @@ def stored_execution(given: Mapping[str, Any], options: Options) -> Execution:
 
 def apply_execution(options: Options, stored: Mapping[str, Any]) -> Options:
     """Return a task's options with what was stored with one job in their place."""
-    changes = {name: value for name, value in stored.items() if name not in FOLLOWED}
+    changes = {name: value for name, value in stored.items() if name not in _AT_THE_END}
     if "retry" in changes:
         changes["retry"] = load_retry(changes["retry"])
     return replace(options, **changes)

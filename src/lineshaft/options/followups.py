@@ -9,7 +9,7 @@ import msgspec
 
 from lineshaft.errors import ConfigError, PayloadTooLargeError
 from lineshaft.newjob import NewJob
-from lineshaft.options.unique import OnConflict, Unique
+from lineshaft.options.template import JobTemplate, template_of
 
 PARENT: Final = "after"
 """The key in the `meta` of a follow-up under which the id of the job before it stands."""
@@ -19,35 +19,6 @@ FOLLOWED: Final[tuple[Followed, ...]] = ("on_success", "on_failure")
 # They are read with the job at each claim, and a chain made in a loop has to have an end.
 _MOST_BYTES: Final = 1_048_576
 _DEEPEST: Final = 50
-
-
-class StoredUnique(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A `Unique` as it is stored, `within` in microseconds."""
-
-    by: tuple[str, ...] | None = None
-    within: int | None = None
-    states: tuple[str, ...] | None = None
-    on_conflict: OnConflict = "skip"
-
-
-class FollowUp(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A job that is enqueued when another one has ended; durations and instants in microseconds."""
-
-    name: str
-    args: str
-    queue: str
-    max_attempts: int
-    priority: int = 0
-    delay: int | None = None
-    run_at: int | None = None
-    deadline: int | None = None
-    deadline_in: int | None = None
-    tenant: str | None = None
-    tags: tuple[str, ...] = ()
-    meta: dict[str, Any] | None = None
-    unique: StoredUnique | None = None
-    unique_text: str | None = None
-    execution: dict[str, Any] = {}
 
 
 def check_follow_ups(option: str, value: NewJob[Any] | Sequence[NewJob[Any]] | None) -> dict[str, Any]:
@@ -61,9 +32,9 @@ def check_follow_ups(option: str, value: NewJob[Any] | Sequence[NewJob[Any]] | N
     return {option: tuple(jobs)}
 
 
-def follow_ups_of(option: str, jobs: Sequence[NewJob[Any]]) -> list[FollowUp]:
+def follow_ups_of(option: str, jobs: Sequence[NewJob[Any]]) -> list[JobTemplate]:
     """Return the jobs of an option as they are stored with the job that they follow."""
-    stored = [_stored(one) for one in jobs]
+    stored = [template_of(one) for one in jobs]
     if (depth := max(map(_depth, stored))) > _DEEPEST:
         msg = f"{option} is {depth} jobs deep, at most {_DEEPEST} may follow each other; let a job enqueue the next one"
         raise ConfigError(msg)
@@ -89,36 +60,10 @@ def _check(option: str, job: NewJob[Any]) -> None:
         raise ConfigError(msg)
 
 
-def _stored(job: NewJob[Any]) -> FollowUp:
-    options = job.options
-    return FollowUp(
-        job.name,
-        job.args,
-        options.queue,
-        options.retry.max_attempts,
-        options.priority,
-        options.delay,
-        options.run_at,
-        options.deadline,
-        options.deadline_in,
-        options.tenant,
-        options.tags,
-        None if options.meta is None else dict(options.meta),
-        None if options.unique is None else _stored_unique(options.unique),
-        job.unique_text,
-        dict(job.execution),
-    )
-
-
-def _stored_unique(rule: Unique) -> StoredUnique:
-    states = None if rule.states is None else tuple(sorted(state.value for state in rule.counting))
-    return StoredUnique(rule.names, rule.window, states, rule.on_conflict)
-
-
-def _depth(job: FollowUp) -> int:
+def _depth(job: JobTemplate) -> int:
     return 1 + max(map(_depth, _next(job)), default=0)
 
 
-def _next(job: FollowUp) -> Iterator[FollowUp]:
+def _next(job: JobTemplate) -> Iterator[JobTemplate]:
     for option in FOLLOWED:
         yield from job.execution.get(option, ())

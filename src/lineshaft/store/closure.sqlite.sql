@@ -15,7 +15,7 @@ select 'create trigger ' || t.name || '_closed_' || a.act || ' before ' || a.act
        || ' begin select raise(abort, ' || quote('closed: ' || :note) || '); end;'
   from sqlite_master t, (select 'insert' as act union all select 'update' union all select 'delete') a
  where t.type = 'table' and t.name glob 'lineshaft_*'
-   and t.name not in ('lineshaft_migration', 'lineshaft_epoch', 'lineshaft_closure')
+   and t.name not in ('lineshaft_migration', 'lineshaft_epoch', 'lineshaft_closure', 'lineshaft_leader')
    and (t.name <> 'lineshaft_worker' or a.act = 'insert');
 
 -- name: unbar_tables

@@ -14,7 +14,7 @@ with gone as (
     select count(pg_notify('lineshaft_waiter', '')) as told
       from (select 1 from gone where is_awaited limit 1) as awaited
 )
-select gone.id::text from gone, told;
+select gone.id::text, gone.claim, gone.tenant, gone.options, gone.context from gone, told;
 
 -- name: request_cancel
 with asked as (

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from lineshaft.engines.base import Tx
+from lineshaft.engines.base import Row, Tx
+from lineshaft.feature import Ended, Feature, show
 from lineshaft.store.queries import Statements
 from lineshaft.transitions import Stage
 
@@ -14,9 +15,16 @@ SQL: Final = Statements("control")
 _CHUNK: Final = 1_000
 
 
-def cancel_jobs(tx: Tx, ids: Sequence[str], *, now: int, expires_at: int) -> tuple[set[str], set[str]]:
-    """Cancel jobs: (those cancelled at once because nobody held them, those running that were asked to stop)."""
-    cancelled = {row[0] for row in tx.run(SQL.cancel_waiting, {"ids": list(ids), "now": now, "expires_at": expires_at})}
+def cancel_jobs(
+    tx: Tx, ids: Sequence[str], *, now: int, expires_at: int, features: Sequence[Feature] = ()
+) -> tuple[set[str], set[str]]:
+    """Cancel jobs: (those cancelled at once because nobody held them, those running that were asked to stop).
+
+    `features` are shown the former; the latter end later, and are shown by whoever ends them.
+    """
+    gone = tx.run(SQL.cancel_waiting, {"ids": list(ids), "now": now, "expires_at": expires_at})
+    show(features, tx, (_ended(row, now) for row in gone if row[3] is not None), now)
+    cancelled = {row[0] for row in gone}
     rest = [one for one in ids if one not in cancelled]
     asked = {row[0] for row in tx.run(SQL.request_cancel, {"ids": rest, "now": now})} if rest else set()
     return cancelled, asked
@@ -61,3 +69,8 @@ def limit_queue(tx: Tx, queue: str, max_depth: int | None) -> None:
 def drain_workers(tx: Tx, ids: Sequence[int]) -> set[int]:
     """Ask workers to take no more jobs and to end; they hear it with their next heartbeat. Returns those there are."""
     return {row[0] for row in tx.run(SQL.drain_workers, {"ids": list(ids)})}
+
+
+def _ended(row: Row, now: int) -> Ended:
+    job_id, claim, tenant, options, context = row
+    return Ended(job_id, claim, Stage.CANCELLED, tenant, options, context, now)

@@ -1,5 +1,5 @@
 -- name: cancel_waiting rings-waiter json
-select json_group_array(json_array(id)) from lineshaft_job
+select json_group_array(json_array(id, claim, tenant, options, context)) from lineshaft_job
  where id in (select value from json_each(:ids)) and stage < 10 and not (stage = 1 and worker is not null);
 update lineshaft_job set stage = 12, finished_at = :now, expires_at = :expires_at, cancel_requested = 1
  where id in (select value ->> 0 from json_each(:previous));

@@ -49,3 +49,37 @@ select key, key, job::text, until from lineshaft.unique_key
 
 -- name: load_unique_keys
 copy lineshaft.unique_key (key, job, until) from stdin;
+
+-- name: holds_schedules
+select 1 from lineshaft.schedule where source <> 'system' limit 1;
+
+-- name: remove_schedules
+truncate lineshaft.schedule, lineshaft.tick, lineshaft.backfill;
+
+-- name: take_schedules
+select name, name, source, declared_by, declared, overrides, watches, version, created_at, updated_at, removed_at,
+       paused_at, paused_by, pause_reason, next_at, due_at, last_at, last_job::text, succeeded_at, succeeded_tick, overdue_at
+  from lineshaft.schedule where name > coalesce(%(after)s, '') order by schedule.name limit %(limit)s;
+
+-- name: load_schedules
+copy lineshaft.schedule (
+       name, source, declared_by, declared, overrides, watches, version, created_at, updated_at, removed_at,
+       paused_at, paused_by, pause_reason, next_at, due_at, last_at, last_job, succeeded_at, succeeded_tick, overdue_at)
+from stdin;
+
+-- name: take_ticks
+select schedule, at, run, schedule, at, run, state, job::text, decided_at, note from lineshaft.tick
+ where (schedule, at, run) > (coalesce(%(after)s, ''), coalesce(%(after_at)s::bigint, 0), coalesce(%(after_run)s, ''))
+ order by tick.schedule, tick.at, tick.run limit %(limit)s;
+
+-- name: load_ticks
+copy lineshaft.tick (schedule, at, run, state, job, decided_at, note) from stdin;
+
+-- name: take_backfills
+select id, id, schedule, since, until, at_most, only_missing::integer, next_at, enqueued, created_at, ended_at
+  from lineshaft.backfill where id > coalesce(%(after)s, '') order by backfill.id limit %(limit)s;
+
+-- name: load_backfills
+copy lineshaft.backfill (
+       id, schedule, since, until, at_most, only_missing, next_at, enqueued, created_at, ended_at)
+from stdin;

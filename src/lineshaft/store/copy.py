@@ -48,7 +48,12 @@ FINISHED: Final = Table("finished", "finished jobs", SQL.take_finished, SQL.load
 QUEUES: Final = Table("queues", "queues", SQL.take_queues, SQL.load_queues)
 LOGS: Final = Table("logs", "logs of jobs", SQL.take_logs, SQL.load_logs, ("after", "after_claim"))
 UNIQUE_KEYS: Final = Table("unique_keys", "unique keys", SQL.take_unique_keys, SQL.load_unique_keys)
-TABLES: Final = (FINISHED, UNFINISHED, QUEUES, LOGS, UNIQUE_KEYS)
+SCHEDULES: Final = Table("schedules", "schedules", SQL.take_schedules, SQL.load_schedules)
+TICKS: Final = Table(
+    "ticks", "ticks of schedules", SQL.take_ticks, SQL.load_ticks, ("after", "after_at", "after_run")
+)
+BACKFILLS: Final = Table("backfills", "backfills", SQL.take_backfills, SQL.load_backfills)
+TABLES: Final = (FINISHED, UNFINISHED, QUEUES, LOGS, UNIQUE_KEYS, SCHEDULES, TICKS, BACKFILLS)
 """Everything that a store keeps but its workers, who belong to where they run."""
 
 # Where these columns stand in a row of UNFINISHED.
@@ -71,8 +76,14 @@ def take_pages(tx: Tx, table: Table, behind: Cursor = None) -> Iterator[Page]:
 
 
 def holds_anything(tx: Tx) -> bool:
-    """Tell whether a store has anything that a restore would replace."""
-    return any(next(take_rows(tx, table), None) for table in TABLES)
+    """Tell whether a store has anything of its own: schedules of its housekeeping are in every one."""
+    others = (table for table in TABLES if table not in (SCHEDULES, TICKS))
+    return bool(tx.run(SQL.holds_schedules, {})) or any(next(take_rows(tx, table), None) for table in others)
+
+
+def remove_schedules(tx: Tx) -> None:
+    """Delete the schedules of a store that holds nothing of its own, so that others can be loaded."""
+    tx.run(SQL.remove_schedules, {})
 
 
 def load_rows(tx: CopyTx, table: Table, rows: Iterable[Row]) -> None:

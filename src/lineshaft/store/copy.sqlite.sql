@@ -44,3 +44,39 @@ select key, key, job, until from lineshaft_unique_key where key > coalesce(:afte
 
 -- name: load_unique_keys
 insert into lineshaft_unique_key (key, job, until) values (?, ?, ?);
+
+-- name: holds_schedules
+select 1 from lineshaft_schedule where source <> 'system' limit 1;
+
+-- name: remove_schedules
+delete from lineshaft_schedule;
+delete from lineshaft_tick;
+delete from lineshaft_backfill;
+
+-- name: take_schedules
+select name, name, source, declared_by, declared, overrides, watches, version, created_at, updated_at, removed_at,
+       paused_at, paused_by, pause_reason, next_at, due_at, last_at, last_job, succeeded_at, succeeded_tick, overdue_at
+  from lineshaft_schedule where name > coalesce(:after, '') order by name limit :limit;
+
+-- name: load_schedules
+insert into lineshaft_schedule (
+       name, source, declared_by, declared, overrides, watches, version, created_at, updated_at, removed_at,
+       paused_at, paused_by, pause_reason, next_at, due_at, last_at, last_job, succeeded_at, succeeded_tick, overdue_at)
+values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+
+-- name: take_ticks
+select schedule, at, run, schedule, at, run, state, job, decided_at, note from lineshaft_tick
+ where (schedule, at, run) > (coalesce(:after, ''), coalesce(:after_at, 0), coalesce(:after_run, ''))
+ order by schedule, at, run limit :limit;
+
+-- name: load_ticks
+insert into lineshaft_tick (schedule, at, run, state, job, decided_at, note) values (?, ?, ?, ?, ?, ?, ?);
+
+-- name: take_backfills
+select id, id, schedule, since, until, at_most, only_missing, next_at, enqueued, created_at, ended_at
+  from lineshaft_backfill where id > coalesce(:after, '') order by id limit :limit;
+
+-- name: load_backfills
+insert into lineshaft_backfill (
+       id, schedule, since, until, at_most, only_missing, next_at, enqueued, created_at, ended_at)
+values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?);

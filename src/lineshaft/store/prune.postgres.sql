@@ -1,16 +1,3 @@
--- name: next_turn
-select next_at from lineshaft.turn where duty = %(duty)s;
-
--- name: take_turn
--- A turn further away than the next one can be was taken by a clock that was wrong.
-with taken as (
-    insert into lineshaft.turn as t (duty, next_at) values (%(duty)s, %(until)s)
-        on conflict (duty) do update set next_at = excluded.next_at
-         where t.next_at <= %(now)s or t.next_at > %(until)s
-    returning 1
-)
-select count(*) from taken;
-
 -- name: drop_expired_day
 select lineshaft.drop_expired_day(%(now)s);
 

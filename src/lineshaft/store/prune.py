@@ -1,4 +1,4 @@
-"""Deleting what has been kept for long enough, and whose turn it is to do so."""
+"""Deleting what has been kept for long enough."""
 
 from __future__ import annotations
 
@@ -42,17 +42,6 @@ class PrunedLogs(NamedTuple):
     deleted: int
     after: int | None
     """The time to go on after; None: all logs have been looked at."""
-
-
-def next_turn(tx: Tx, duty: str) -> int:
-    """Return when a duty is to be done again by any worker; 0 when nobody ever did it."""
-    found = tx.run(SQL.next_turn, {"duty": duty})
-    return int(found[0][0]) if found else 0
-
-
-def take_turn(tx: Tx, duty: str, *, now: int, until: int) -> bool:
-    """Take the turn of a duty up to `until`; False when somebody else has it."""
-    return bool(tx.run(SQL.take_turn, {"duty": duty, "now": now, "until": until})[0][0])
 
 
 def drop_expired_day(tx: Tx, *, now: int) -> Dropped:

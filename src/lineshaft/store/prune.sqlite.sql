@@ -1,12 +1,3 @@
--- name: next_turn
-select next_at from lineshaft_turn where duty = :duty;
-
--- name: take_turn
--- A turn further away than the next one can be was taken by a clock that was wrong.
-insert into lineshaft_turn (duty, next_at) values (:duty, :until)
-    on conflict (duty) do update set next_at = excluded.next_at where next_at <= :now or next_at > :until;
-select changes();
-
 -- name: drop_expired_day
 -- One table: there are no partitions to drop.
 select 'none' where :now is not null;

@@ -35,6 +35,8 @@ class WorkerLoad(msgspec.Struct, frozen=True):
 
     slots: int
     queues: dict[str, QueueLoad]
+    duty: str | None = None
+    """What it does as the leader, in a few words; None when it does not lead, or has nothing to do."""
 
 
 _LOAD: Final = msgspec.json.Decoder(WorkerLoad)

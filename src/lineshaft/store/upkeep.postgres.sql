@@ -4,10 +4,16 @@ values (%(host)s, %(pid)s, %(version)s, %(queues)s, %(tasks)s, %(now)s, %(now)s,
 returning id;
 
 -- name: beat
-update lineshaft.worker
-   set heartbeat_at = %(now)s, server = %(server)s, load = coalesce(%(load)s::text, load)
- where id = %(worker)s
-returning is_draining;
+with beaten as (
+    update lineshaft.worker
+       set heartbeat_at = %(now)s, server = %(server)s, load = coalesce(%(load)s::text, load)
+     where id = %(worker)s
+    returning is_draining
+)
+select beaten.is_draining, coalesce((select term from lineshaft.leader), 0),
+       (select holder.id from lineshaft.leader join lineshaft.worker as holder on holder.id = leader.worker
+         where not holder.is_draining)
+  from beaten;
 
 -- name: set_idle
 update lineshaft.worker set is_idle = %(is_idle)s where id = %(worker)s;

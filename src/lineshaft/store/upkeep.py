@@ -9,6 +9,7 @@ import msgspec
 
 from lineshaft.clock import DAY
 from lineshaft.engines.base import Tx
+from lineshaft.store.lead import NO_LEAD, Lead
 from lineshaft.store.queries import Statements
 from lineshaft.transitions import Held
 
@@ -35,6 +36,8 @@ class Beaten(NamedTuple):
 
     is_draining: bool
     """Whether it is to take no more jobs and end."""
+    lead: Lead = NO_LEAD
+    """Who leads."""
 
 
 class Blocked(msgspec.Struct, frozen=True):
@@ -82,7 +85,7 @@ def register_worker(
 def beat(tx: Tx, *, worker: int, server: str, now: int, load: str | None = None) -> Beaten | None:
     """Renew a worker's lease and note its load (JSON; None leaves it); None when it was declared dead meanwhile."""
     rows = tx.run(SQL.beat, {"worker": worker, "server": server, "now": now, "load": load})
-    return Beaten(is_draining=bool(rows[0][0])) if rows else None
+    return Beaten(is_draining=bool(rows[0][0]), lead=Lead(*rows[0][1:])) if rows else None
 
 
 def set_idle(tx: Tx, *, worker: int, is_idle: bool) -> None:

@@ -5,7 +5,10 @@ select last_insert_rowid();
 
 -- name: beat
 update lineshaft_worker set heartbeat_at = :now, server = :server, load = coalesce(:load, load) where id = :worker;
-select is_draining from lineshaft_worker where id = :worker;
+select is_draining, coalesce((select term from lineshaft_leader), 0),
+       (select holder.id from lineshaft_leader join lineshaft_worker as holder on holder.id = lineshaft_leader.worker
+         where not holder.is_draining)
+  from lineshaft_worker where id = :worker;
 
 -- name: set_idle
 update lineshaft_worker set is_idle = :is_idle where id = :worker;

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Protocol
 
-from lineshaft.engines.base import Tx
-from lineshaft.feature import Ended, Feature
+from lineshaft.feature import Ended, show
 from lineshaft.store.claim import Expired
 from lineshaft.transitions import Complete, Held, PutBack, Stage, Transition
+
+__all__ = ["Carrier", "ended_job", "expired_jobs", "show"]
 
 
 class Carrier(Protocol):
@@ -46,13 +47,3 @@ def expired_jobs(jobs: Iterable[Expired], now: int) -> list[Ended]:
         for one in jobs
         if one.options is not None
     ]
-
-
-def show(
-    features: Sequence[Feature], tx: Tx, ended: Iterable[Ended | None], now: int, *, is_certain: bool = True
-) -> None:
-    """Show jobs that have ended to every feature."""
-    shown = [one for one in ended if one is not None]
-    if shown:
-        for feature in features:
-            feature.after_finish(tx, shown, now, is_certain=is_certain)

@@ -116,6 +116,7 @@ class Finisher:
         transitions = [one for _, one in batch.decided]
         written = write_transitions(tx, transitions, worker=self._worker, now=now, keep=self._keep(batch, now))
         self._show_ended(tx, batch, written, now)
+        self._note_watched(tx, batch, written, now)
         logs = [LogLines(run.claimed.held, run.joblog.text()) for run in runs if run.joblog]
         if logs:
             save_logs(tx, logs, now=now)
@@ -143,6 +144,13 @@ class Finisher:
             ended = (ended_job(run.claimed, one, run.claimed_at) for run, one in carrying if id(one) in effective)
             show(self._features, tx, ended, now, is_certain=written.is_certain)
 
+    def _note_watched(self, tx: Tx, batch: Batch, written: Written, now: int) -> None:
+        for feature in self._features:
+            if watched := feature.watched:
+                completed = completed_tasks(batch, written, watched)
+                if completed:
+                    feature.after_completion(tx, completed, now)
+
     def _keep(self, batch: Batch, now: int) -> Callable[[Transition], int]:
         kept = {run.claimed.held: run.options.keep_result for run, _ in batch.decided if run.options.keep_result}
         retention = self._retention
@@ -158,3 +166,10 @@ class Finisher:
         event = event_of(run.claimed, one, now)
         if event is not None and self._subscribers.want(event.kind):
             self._subscribers.tell(event)
+
+
+def completed_tasks(batch: Batch, written: Sequence[Transition], watched: frozenset[str]) -> set[str]:
+    """Return those of the tasks of which a job of this batch has completed."""
+    runs = [(run, one) for run, one in batch.decided if type(one) is Complete and run.name in watched]
+    effective = set(map(id, written)) if runs else ()
+    return {run.name for run, one in runs if id(one) in effective} | {run.name for run in batch.settled} & watched

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import logging
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
 from typing import Final
 
 from lineshaft.worker.runtime import Lifespan
+
+_log = logging.getLogger("lineshaft.worker")
 
 # A job that blocks the event loop must not keep the worker from ending.
 _EXIT_SECONDS: Final = 10
@@ -40,6 +43,13 @@ class Lifespans:
     def exit(self) -> None:
         """Run each from its `yield` to its end."""
         self._stack.close()
+
+    def leave(self) -> None:
+        """As `exit`; what a user's function raises is logged."""
+        try:
+            self.exit()
+        except Exception:  # noqa: BLE001 - a worker must end whatever a lifespan does
+            _log.exception("a lifespan failed at its end")
 
     def _enter_async(self, lifespan: Lifespan) -> None:
         loop = self._get_loop()

@@ -22,8 +22,10 @@ from lineshaft.feature import Feature
 from lineshaft.store.claim import Expired, cancel_requests, expire_overdue
 from lineshaft.store.epoch import epoch_began_at
 from lineshaft.store.finish import LogLines, Progress, save_logs, save_progress
+from lineshaft.store.lead import Lead
 from lineshaft.store.upkeep import Blocked, beat, set_blocked
 from lineshaft.worker.ended import expired_jobs, show
+from lineshaft.worker.leading import Leading, NoLeader
 from lineshaft.worker.rescuer import Rescuer
 from lineshaft.worker.run import Run
 
@@ -32,6 +34,8 @@ _log = logging.getLogger("lineshaft.worker")
 # A worker stops its jobs this long before its lease ends, so that none runs here and elsewhere at once.
 _MARGIN: Final = 10 * SECOND
 _MISSED_BEATS: Final = 3
+# Whoever is poked all the time looks no more often than this.
+_POKES_APART_SECONDS: Final = 0.02
 
 
 class Upkeep:
@@ -67,35 +71,45 @@ class Upkeep:
         self.blocked: Callable[[], Blocked | None] = lambda: None
         """Tells what blocks the event loop, with the time by the clock that never goes back."""
         self._told_blocked: Blocked | None = None
+        self.leader: Leading = NoLeader()
+        """The part of this worker that leads when it is its turn."""
 
     def step(self) -> None:
         """Do one beat; a store that is away is met with patience until the lease runs out."""
         try:
-            self._beat()
+            lead = self._beat()
+            self._note_back()
+            if lead is not None:
+                self.leader.hear(lead)
         except StoreError as error:
             self._bear(error)
-        else:
-            if self.is_away:
-                _log.warning("the store is back")
-            self.is_away = False
 
-    def _beat(self) -> None:
+    def _note_back(self) -> None:
+        if self.is_away:
+            _log.warning("the store is back")
+        self.is_away = False
+
+    def _beat(self) -> Lead | None:
+        """Do what a beat is for, and return who led when it began; None when the lease is lost."""
         server = self._lock.renew()
         now, asked_at = self._engine.clock.now(), self._engine.clock.monotonic()
         load = self._load()
         beaten = self._engine.write(lambda tx: beat(tx, worker=self._worker, server=server, now=now, load=load))
         if beaten is None:
             self._on_lease_lost(self._why_lost())
-            return
+            return None
         self._renewed_at = asked_at  # others count from what was written, however late we hear of it
         if beaten.is_draining:
             self._on_drain()
         self._tell_blocked(now, asked_at)
         self.pass_on_cancels()
         self.store_progress()
-        self._rescuer.step(now)
+        self._rescuer.step(self._engine.clock.now())  # what came before may have taken long
+        for feature in self._features:
+            feature.refresh(self._engine.read, now)
         self._expire(now)
         self._do_hourly(now)
+        return beaten.lead
 
     def _tell_blocked(self, now: int, monotonic: float) -> None:
         """Store what blocks the event loop when that has changed, with the store's time."""
@@ -136,6 +150,19 @@ class Upkeep:
     def margin_seconds(self) -> float:
         """How long before the lease ends a worker is to stop its jobs."""
         return min(_MARGIN, self._settings.lease // 4) / SECOND
+
+    def is_sure(self) -> bool:
+        """Tell whether nobody can have taken this worker for dead: only a free lock and an old heartbeat together do.
+
+        What only one worker may do has to wait while that is in doubt.
+        """
+        silent = self._engine.clock.monotonic() - self._renewed_at
+        return not self.is_away and silent < self._settings.silence / SECOND
+
+    def heed(self) -> None:
+        """Look for what somebody may have asked for: requests to cancel, or a lead that is free."""
+        self.pass_on_cancels()
+        self.leader.look()
 
     def pass_on_cancels(self) -> None:
         """Tell running jobs to stop that somebody asked to."""
@@ -186,10 +213,12 @@ class Upkeep:
             self._subscribers.tell(JobExpired(one.id, one.name, one.queue, one.attempt, at))
 
     def _do_hourly(self, now: int) -> None:
+        is_first = not self._hourly_at
         if now <= self._hourly_at + HOUR:
             return
         self._hourly_at = now
-        self._rescuer.sweep()
+        if is_first or self.leader.leads:  # one worker does for all, but who comes after a crash does not wait for it
+            self._rescuer.sweep()
 
 
 class Liveness:
@@ -208,8 +237,7 @@ class Liveness:
         self._seconds = settings.heartbeat / SECOND
         self._has_progress, self._look_for_stalls = has_progress, look_for_stalls
         self._beaten_at = clock.monotonic()
-        self._poked = threading.Event()
-        self._closed = False
+        self._poked, self._closed = threading.Event(), threading.Event()
         self.thread = threading.Thread(target=self._work, name="lineshaft-liveness", daemon=True)
 
     def start(self) -> None:
@@ -223,16 +251,16 @@ class Liveness:
         return self.thread.is_alive() and (is_fresh or self._upkeep.is_away)
 
     def poke(self) -> None:
-        """Look for requests to cancel now."""
+        """Look now for what somebody may have asked for."""
         self._poked.set()
 
     def close(self) -> None:
         """Stop beating."""
-        self._closed = True
+        self._closed.set()
         self._poked.set()
 
     def _work(self) -> None:
-        while not self._closed:
+        while not self._closed.is_set():
             self._beaten_at = self._clock.monotonic()
             self._step(self._upkeep.step)
             self._between_beats()
@@ -240,14 +268,20 @@ class Liveness:
     def _between_beats(self) -> None:
         for _ in range(2):
             self._step(lambda: self._look_for_stalls(self._clock.monotonic()))
-            was_poked = self._poked.wait(self._seconds / 2)
-            self._poked.clear()
-            if self._closed:
+            self._wait(self._clock.monotonic() + self._seconds / 2)
+            if self._closed.is_set():
                 return
-            if was_poked:
-                self._step(self._upkeep.pass_on_cancels)
-            elif self._has_progress():
+            if self._has_progress():
                 self._step(self._upkeep.store_progress)
+
+    def _wait(self, until: float) -> None:
+        """Wait for so long, and heed whoever pokes meanwhile."""
+        while (left := until - self._clock.monotonic()) > 0 and self._poked.wait(left):
+            self._poked.clear()
+            if self._closed.is_set():
+                return
+            self._step(self._upkeep.heed)
+            self._closed.wait(_POKES_APART_SECONDS)
 
     @staticmethod
     def _step(step: Callable[[], None]) -> None:

@@ -11,6 +11,7 @@ from lineshaft.engines.base import Engine, Tx
 from lineshaft.errors import StoreError
 from lineshaft.outcomes import Interrupted
 from lineshaft.store.finish import write_transitions
+from lineshaft.store.lead import resign_lead
 from lineshaft.store.upkeep import ensure_history, orphans, register_worker, remove_worker, set_draining
 from lineshaft.transitions import decide
 from lineshaft.worker.runtime import Runtime
@@ -32,9 +33,14 @@ def register(runtime: Runtime, queues: Mapping[str, int], version: str) -> int:
 
 
 def say_draining(engine: Engine, worker: int) -> None:
-    """Let others see that the worker takes no more jobs."""
+    """Let others see that the worker takes no more jobs, and lead in its place at once if it led."""
+
+    def leave_the_field(tx: Tx) -> None:
+        set_draining(tx, worker=worker)
+        resign_lead(tx, worker)
+
     try:
-        engine.write(lambda tx: set_draining(tx, worker=worker))
+        engine.write(leave_the_field)
     except StoreError as error:
         _log.warning("worker %d stops without telling the store: %s", worker, error)
 
@@ -50,6 +56,6 @@ def sign_off(engine: Engine, worker: int) -> None:
     try:
         while engine.write(give_back):
             continue
-        engine.write(lambda tx: remove_worker(tx, worker))
+        engine.write(lambda tx: (remove_worker(tx, worker), resign_lead(tx, worker)))
     except StoreError as error:
         _log.warning("worker %d could not sign off; others will notice: %s", worker, error)

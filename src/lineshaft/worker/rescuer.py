@@ -13,6 +13,7 @@ from lineshaft.events import JobRescued, Subscribers
 from lineshaft.feature import Feature
 from lineshaft.outcomes import WORKER_LOST, JobError
 from lineshaft.store.finish import write_transitions
+from lineshaft.store.lead import resign_lead
 from lineshaft.store.upkeep import Orphan, Suspect, orphans, remove_worker, suspects, unregistered_holders
 from lineshaft.transitions import PutBack, Transition, rescue
 from lineshaft.worker.announce import event_of
@@ -53,12 +54,15 @@ class Rescuer:
         one round to say that they live, for their heartbeats are as old as its own. For a lease's length from then on
         it takes only those for dead whose lock is free: a worker that cannot say that it lives gives up by then.
         """
+        asked_at = self._engine.clock.now()
         had_gap = abs(now - self._last_step) > self._settings.silence
         self._last_step = now
-        if had_gap:
+        dead = [] if had_gap else self._dead(now)
+        # It may also have slept, or the clock may have been set, while it looked.
+        if had_gap or abs(self._engine.clock.now() - asked_at) > self._settings.silence:
             self._judges_from = self._engine.clock.monotonic() + self._settings.lease / SECOND
             return 0
-        return sum(self._rescue(one) for one in self._dead(now))
+        return sum(self._rescue(one) for one in dead)
 
     def sweep(self) -> int:
         """Rescue jobs whose worker has no row any more, and return how many there were."""
@@ -83,10 +87,16 @@ class Rescuer:
             count += len(batch.written)
             for one, transition in batch.written:
                 self._tell(one, transition)
-        if self._engine.write(lambda tx: remove_worker(tx, gone.id)):
+        if self._engine.write(lambda tx: self._remove(tx, gone)):
             message = "worker %d (%s, process %d) is gone; %d of its jobs are put back"
             _log.warning(message, gone.id, gone.host, gone.pid, count)
         return count
+
+    @staticmethod
+    def _remove(tx: Tx, gone: Suspect) -> bool:
+        """Delete its row; if it led, all workers are woken, and one of them leads at once."""
+        resign_lead(tx, gone.id)
+        return remove_worker(tx, gone.id)
 
     def _batch(self, gone: Suspect) -> Callable[[Tx], _Batch]:
         def put_back(tx: Tx) -> _Batch:

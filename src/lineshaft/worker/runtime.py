@@ -13,6 +13,7 @@ from lineshaft.engines.base import Engine
 from lineshaft.events import Subscribers
 from lineshaft.feature import Feature
 from lineshaft.registry import TaskRegistrar
+from lineshaft.worker.leading import MakeLeader, no_leader
 
 Middleware = Callable[[Any, Callable[[], Any]], Any]
 Lifespan = Callable[[], Any]
@@ -36,3 +37,5 @@ class Runtime:
     features: Sequence[Feature] = ()
     depot: Depot = field(default_factory=Depot)
     """The large values of the store's jobs."""
+    make_leader: MakeLeader = no_leader
+    """Makes the part of a worker that leads."""

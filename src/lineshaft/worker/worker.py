@@ -9,24 +9,24 @@ from typing import Final
 
 from lineshaft.clock import SECOND
 from lineshaft.options import Lane as LaneName
-from lineshaft.outcomes import Cancelled, Interrupted
 from lineshaft.store.rates import QueueLoad, WorkerLoad, dump_load
 from lineshaft.worker import joblog
 from lineshaft.worker.claimer import Claimer
 from lineshaft.worker.dispatch import Dispatcher
-from lineshaft.worker.execute import aexecute, execute, stopped
+from lineshaft.worker.ending import Ending, Parts
+from lineshaft.worker.execute import aexecute, execute
 from lineshaft.worker.finisher import Finisher
 from lineshaft.worker.hearing import Hearing
 from lineshaft.worker.lanes.async_ import AsyncLane, LoopThread
 from lineshaft.worker.lanes.base import Lane
 from lineshaft.worker.lanes.places import Places
 from lineshaft.worker.lanes.thread import ThreadLane
+from lineshaft.worker.leading import Leading, NoLeader
 from lineshaft.worker.lease import LeaseGuard
 from lineshaft.worker.lifespan import Lifespans
 from lineshaft.worker.liveness import Liveness, Upkeep
 from lineshaft.worker.loop import StoreLoop
-from lineshaft.worker.pruner import Pruner, PruningThread
-from lineshaft.worker.registration import register, say_draining, sign_off
+from lineshaft.worker.registration import register, sign_off
 from lineshaft.worker.rescuer import Rescuer
 from lineshaft.worker.run import Run
 from lineshaft.worker.runtime import Runtime
@@ -35,7 +35,6 @@ from lineshaft.worker.watch import Watch
 
 _log = logging.getLogger("lineshaft.worker")
 
-_JOIN_SECONDS: Final = 10
 NO_QUEUES: Final[Mapping[str, int]] = {"default": 10}
 
 
@@ -65,11 +64,11 @@ class Worker:
         self.ended = threading.Event()
         self.is_hung = False
         """Whether it ends because too many jobs ignored being stopped, or because its lease was lost."""
-        self.has_abandoned_jobs = False
-        """Whether code of jobs still runs in this process although the worker has ended."""
         self.is_drained = False
         """Whether it ends because somebody asked that of it through the store."""
         self._has_begun = False
+        self.leader: Leading = NoLeader()
+        self._ending: Ending | None = None
         self._hung: list[Run] = []
         self._has_lost_lease = False
 
@@ -95,18 +94,17 @@ class Worker:
     def begin(self) -> None:
         """Start the threads: from here on jobs are claimed, and only `stop` ends the worker."""
         self.watch.start()
+        self.leader.start()
         self.liveness.start()
         self._lease_guard.start()
-        self.pruning.start()
         self._hearing.start()
         self.loop.start()
         self._has_begun = True
 
     def undo_preparation(self) -> None:
         """Sign off a worker that has not begun."""
-        self._exit_lifespans()
-        if self._loop_thread is not None:
-            self._loop_thread.close()
+        self._lifespans.leave()
+        self._close_event_loop()
         sign_off(self.runtime.engine, self.id)
         self._lock.release()
 
@@ -122,26 +120,42 @@ class Worker:
         self.loop = StoreLoop(
             engine, self.id, self.claimer, self.finisher, self.dispatcher, self._retention, self.runtime.features
         )
-        self._hearing = Hearing(engine, self._heard, lambda: self.loop.look(None))
-        rescuer = Rescuer(engine, self.id, settings, self._retention, self.runtime.subscribers, self.runtime.features)
-        upkeep = Upkeep(
+        self._hearing = Hearing(engine, self._heard, self._began_to_hear)
+        upkeep = self._make_upkeep()
+        upkeep.step()
+        self.claimer.has_lease = upkeep.has_lease
+        self.leader = upkeep.leader = self.runtime.make_leader(self.id, upkeep.is_sure)
+        self._keep_alive_by(upkeep)
+        self._parts = Parts(
+            engine, self._lock, self._lifespans, self.loop, self.dispatcher, self.finisher, self.watch, self.liveness,
+            self._lease_guard, self._hearing, self.leader,
+        )  # fmt: skip
+        self._ending = Ending(
+            self.id, self._parts, self._close_event_loop, settings.stop_patience, lingers=self._lingers
+        )
+
+    def _make_upkeep(self) -> Upkeep:
+        engine, settings, retention = self.runtime.engine, self.runtime.settings, self._retention
+        subscribers, features = self.runtime.subscribers, self.runtime.features
+        return Upkeep(
             engine,
             self.id,
             self._lock,
             settings,
-            self._retention,
-            rescuer,
-            self.runtime.subscribers,
+            retention,
+            Rescuer(engine, self.id, settings, retention, subscribers, features),
+            subscribers,
             self._held,
             self._cancel,
             self._lose_lease,
             on_drain=self._drain,
             load=self._load,
-            features=self.runtime.features,
+            features=features,
         )
-        upkeep.step()
-        self.pruning = PruningThread(Pruner(engine, self._retention, self.runtime.features, self.runtime.depot), clock)
-        self.claimer.has_lease = upkeep.has_lease
+
+    def _keep_alive_by(self, upkeep: Upkeep) -> None:
+        """Make the threads that say that the worker lives, and notice when it soon does not."""
+        settings = self.runtime.settings
         stalls = StallWatch(
             self.dispatcher,
             self.claimer.queues.__getitem__,
@@ -150,7 +164,13 @@ class Worker:
         )
         upkeep.blocked = stalls.blocked
         self._lease_guard = LeaseGuard(upkeep.seconds_left, upkeep.margin_seconds, upkeep.give_up)
-        self.liveness = Liveness(upkeep, settings, clock, has_progress=self._has_progress, look_for_stalls=stalls.step)
+        self.liveness = Liveness(
+            upkeep,
+            settings,
+            self.runtime.engine.clock,
+            has_progress=self._has_progress,
+            look_for_stalls=stalls.step,
+        )
 
     @property
     def is_stopping(self) -> bool:
@@ -188,78 +208,22 @@ class Worker:
         self.is_drained = True
         threading.Thread(target=self._stop, args=(None,), name="lineshaft-drain", daemon=True).start()
 
+    @property
+    def has_abandoned_jobs(self) -> bool:
+        """Whether code of jobs still runs in this process although the worker has ended."""
+        return self._ending is not None and self._ending.has_abandoned_jobs
+
     def _stop(self, seconds: float | None) -> None:
-        self.loop.drain()
-        if not self._has_lost_lease:  # else every moment counts, and its row is of no interest any more
-            say_draining(self.runtime.engine, self.id)
-        self.dispatcher.withdraw()
+        assert self._ending is not None, "only a worker that was prepared is stopped"
         try:
-            if not self.loop.wait_out_grace(seconds):
-                self._interrupt()
-            if self._lingers and self._held():
-                self._linger()
-            else:
-                self._close()
+            # With a lost lease every moment counts, and its row is of no interest any more.
+            self._ending.run(seconds, says_so=not self._has_lost_lease)
         finally:
             self.ended.set()
 
     def stop_at_once(self) -> None:
         """End the grace that a `stop` under way gives."""
         self.loop.end_grace()
-
-    def _interrupt(self) -> None:
-        patience = self.runtime.settings.stop_patience / SECOND
-        stoppable = [run for run in self._held() if not run.is_hung]
-        for run in stoppable:
-            self._stop_run(run, "shutdown")
-        if not self.loop.wait_until_empty(patience if stoppable else 0) and not self._lingers:
-            for run in self._held():
-                self._abandon(run)
-            self.loop.wait_until_empty(patience)
-
-    def _linger(self) -> None:
-        """Hold the lease of jobs whose code goes on in this process: nobody else may run them meanwhile."""
-        for run in self._held():
-            _log.error(
-                "job %s (%s) did not stop; no other worker takes it before it or this process ends", run.id, run.name
-            )
-        self._exit_lifespans()
-        threading.Thread(target=self._close_when_empty, name="lineshaft-linger", daemon=True).start()
-
-    def _close_when_empty(self) -> None:
-        self.loop.wait_until_empty(None)
-        self._close()
-
-    def _abandon(self, run: Run) -> None:
-        _log.error("job %s (%s) did not stop; it dies with this process", run.id, run.name)
-        self.has_abandoned_jobs = True
-        # One that ran out of time has used up its attempt: put back without that, it would hang worker after worker.
-        was_told = run.stop_cause not in (None, "shutdown")
-        self.finisher.deliver(run, stopped(run, Cancelled()) if was_told else Interrupted())
-
-    def _close(self) -> None:
-        self.liveness.close()
-        self._lease_guard.close()
-        self.pruning.close()
-        self.loop.close()
-        self.watch.close()
-        for lane in self.dispatcher.lanes:
-            lane.close()
-        self._hearing.interrupt()
-        self._exit_lifespans()
-        if self._loop_thread is not None:
-            self._loop_thread.close()
-        if self.liveness.thread is not threading.current_thread():
-            self.liveness.thread.join(_JOIN_SECONDS)
-        self._hearing.join()
-        sign_off(self.runtime.engine, self.id)
-        self._lock.release()
-
-    def _exit_lifespans(self) -> None:
-        try:
-            self._lifespans.exit()
-        except Exception:  # noqa: BLE001 - a user's function
-            _log.exception("a lifespan failed at its end")
 
     def _make_lane(self, queue: str, kind: LaneName, places: Places) -> Lane:
         deliver = self.finisher.deliver
@@ -271,6 +235,10 @@ class Worker:
             return ProcessLane(queue, places, self.runtime, deliver)
         return AsyncLane(places, self._event_loop(), lambda run: aexecute(run, self.runtime), deliver)
 
+    def _close_event_loop(self) -> None:
+        if self._loop_thread is not None:
+            self._loop_thread.close()
+
     def _event_loop(self) -> LoopThread:
         """Return the loop of the async jobs, which async lifespans share: pools belong to the loop that made them."""
         if self._loop_thread is None:
@@ -281,9 +249,16 @@ class Worker:
     def _heard(self, messages: set[str]) -> None:
         if "" in messages:
             self.loop.hear(None)
+            self.leader.wake()
             self.liveness.poke()
         elif messages:
             self.loop.hear(messages)
+
+    def _began_to_hear(self) -> None:
+        """Look at everything: what happened before was not heard."""
+        self.loop.look(None)
+        self.leader.wake()
+        self.liveness.poke()
 
     def _ring(self) -> None:
         self.loop.ring()
@@ -297,7 +272,7 @@ class Worker:
             name: QueueLoad(queue.held, queue.ended, failed.get(name, 0), put_back.get(name, 0))
             for name, queue in self.claimer.queues.items()
         }
-        return dump_load(WorkerLoad(self._slots, queues))
+        return dump_load(WorkerLoad(self._slots, queues, self.leader.doing))
 
     def _has_progress(self) -> bool:
         return any(run.has_news for run in self._held())
@@ -308,12 +283,7 @@ class Worker:
             self.watch.started(run, lane)
 
     def _cancel(self, run: Run) -> None:
-        self._stop_run(run, "cancel")
-
-    def _stop_run(self, run: Run, cause: str) -> None:
-        lane = self.dispatcher.lane_of(run)
-        if lane is not None:
-            self.watch.stop(run, lane, cause)  # type: ignore[arg-type]
+        self._parts.stop_run(run, "cancel")
 
     def _note_hung(self, run: Run) -> None:
         self._hung = [one for one in (*self._hung, run) if not one.is_ended]

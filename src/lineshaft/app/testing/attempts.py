@@ -19,6 +19,7 @@ from lineshaft.worker.run import Run
 if TYPE_CHECKING:
     from lineshaft.app.core import Lineshaft
 
+FOREVER: Final = 2**62
 _RUNAWAY: Final = 10_000
 
 
@@ -58,6 +59,7 @@ class Attempts:
     def _next(self, queue: str | None, until: int | None) -> Run | None:
         worker = self._worker()
         while True:
+            worker.ticking.step()
             worker.keep_up()
             found = worker.first(queue)
             if found is not None:
@@ -66,10 +68,20 @@ class Attempts:
                 if run is not None:
                     return run
                 continue
-            due = self._next_due(queue)
-            if due is None or until is None or due > until:
+            stop = self._next_stop(queue, until)
+            if stop is None:
                 return None
-            self._clock.move_to(due)
+            self._clock.move_to(stop)
+
+    def _next_stop(self, queue: str | None, until: int | None) -> int | None:
+        """Return the next instant at which there is something to do; None when that is after `until`, or never."""
+        if until is None:
+            return None
+        due = self._next_due(queue)
+        # For ever there are ticks: without an end the clock passes only those that come before a job that waits.
+        tick = None if due is None and until >= FOREVER else self._worker().ticking.next_at()
+        stop = min((one for one in (due, tick) if one is not None), default=None)
+        return stop if stop is not None and stop <= until else None
 
     def _next_due(self, queue: str | None) -> int | None:
         waiting = self._app.jobs.iter(state=[State.SCHEDULED, State.RETRYING], queue=queue)
@@ -91,8 +103,18 @@ class Attempts:
             raise ConfigError(msg)
         if self._is_inline:
             yield from self.due(until=target, spares_uncommitted=True)
+        else:
+            self._pass_ticks(target)
         self._clock.move_to(target)
         self._worker().keep_up()
+
+    def _pass_ticks(self, target: int) -> None:
+        """Have the schedules tick on the way, each at its time; what they enqueue is kept."""
+        ticking = self._worker().ticking
+        ticking.step()
+        while (tick := ticking.next_at()) is not None and tick <= target:
+            self._clock.move_to(tick)
+            ticking.step()
 
     def of_one(self, job: Job[Any], attempt: int) -> Generator[Run]:
         """Claim one stored job, as its attempt of this number."""

@@ -15,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
 from lineshaft.app.crossing import in_store_thread
+from lineshaft.app.testing.ticking import Ticking
 from lineshaft.clock import to_datetime
 from lineshaft.engines.base import Tx
 from lineshaft.events import JobStarted
@@ -85,6 +86,7 @@ class HandWorker:
         self._finisher = Finisher(
             self.id, self._clock, runtime.retention, runtime.subscribers, lambda: None, runtime.features
         )
+        self.ticking = Ticking(runtime)
         self._dispatcher = Dispatcher(runtime, self._make_lane, self._finisher.deliver, lambda _: None)
 
     def start(self) -> None:

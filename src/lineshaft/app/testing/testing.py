@@ -8,10 +8,10 @@ from contextlib import AbstractContextManager, ExitStack, asynccontextmanager, c
 from dataclasses import replace
 from datetime import datetime
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, Literal, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
 
 from lineshaft.app.crossing import in_store_thread
-from lineshaft.app.testing.attempts import Attempts
+from lineshaft.app.testing.attempts import FOREVER, Attempts
 from lineshaft.app.testing.clock import StandingClock
 from lineshaft.app.testing.drained import Drained
 from lineshaft.app.testing.hand import HandWorker, is_on_loop
@@ -37,7 +37,6 @@ Keep = Callable[[Sequence[NewJob[Any]]], list[Job[Any]]]
 """Stores jobs, and tells no block of it."""
 Stage = Callable[["Testing", Engine, Mapping[Provider, Provider]], AbstractContextManager[None]]
 
-_FOREVER: Final = 2**62
 _active: list[Testing] = []
 
 
@@ -95,6 +94,7 @@ class Testing:
             stack.enter_context(job_logs_kept())
             stack.callback(_active.remove, self)
             _active.append(self)
+            self._synchronise()
             self._stack = stack.pop_all()
         self._is_open = True
         return self
@@ -147,7 +147,7 @@ class Testing:
         dead. Raises `ConfigError` inside a job.
         """
         with self._alone():
-            drained = self._run(self._attempts.due(queue, _FOREVER if with_scheduled else None, limit))
+            drained = self._run(self._attempts.due(queue, FOREVER if with_scheduled else None, limit))
         return drained.checked(raise_errors=raise_errors)
 
     async def adrain(
@@ -160,7 +160,7 @@ class Testing:
     ) -> Drained:
         """As `drain`; `async def` tasks run on the event loop that awaits it."""
         async with self._aalone():
-            drained = await self._arun(self._attempts.due(queue, _FOREVER if with_scheduled else None, limit))
+            drained = await self._arun(self._attempts.due(queue, FOREVER if with_scheduled else None, limit))
         return drained.checked(raise_errors=raise_errors)
 
     def travel(self, to: Duration | datetime) -> Drained:
@@ -294,9 +294,15 @@ class Testing:
         self._refuse_when_over()
         if self._hand is None:
             self.app.load_imports()
+            self._synchronise()
             self._hand = HandWorker(self.app.runtime(), self._raised.note)
             self._stack.callback(self._hand.close)
         return self._hand
+
+    def _synchronise(self) -> None:
+        """Have the store know the schedules that code declares, as the start of a worker does."""
+        if self.app.declarations:
+            self.app.schedules.sync()
 
     def _refuse_when_over(self) -> None:
         """Keep what is asked too late, or too early, from reaching the store of the settings."""

@@ -2,25 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any
 
 import click
-import msgspec
 
 from lineshaft.cli.completion import complete_queues, complete_tasks
-from lineshaft.cli.jobs.form import job_object, stored_result, whole_job
+from lineshaft.cli.jobs.form import job_object
+from lineshaft.cli.jobs.new import new_job
+from lineshaft.cli.jobs.result import print_result
 from lineshaft.cli.output import print_json, print_text
 from lineshaft.cli.session import Session, pass_session, shared_options
-from lineshaft.cli.values import call_of, duration, duration_or_moment, json_object, json_value, moment
-from lineshaft.errors import ResultGone
-from lineshaft.newjob import NewJob
-from lineshaft.options import Options
-from lineshaft.payload import dump_plain
-
-if TYPE_CHECKING:
-    from lineshaft import Job, Lineshaft
-
-_OPTIONS: Final = ("queue", "priority", "delay", "run_at", "deadline", "tags", "meta", "tenant")
+from lineshaft.cli.values import duration, duration_or_moment, json_object, json_value, moment
 
 
 @click.command("enqueue")
@@ -61,48 +53,10 @@ def enqueue(
         raise click.UsageError("--timeout says how long to --wait; add it", context)
     if options["delay"] and options["run_at"]:
         raise click.UsageError("--delay and --run-at say the same thing; give one of them", context)
-    app = session.app_or_store()
-    new_job = _new_job(app, task, payload, _given(options), is_known=session.app_path is not None)
-    job = app.enqueue_new(new_job)
+    job = session.app_or_store().enqueue_new(new_job(session, task, payload, options))
     if must_wait:
-        _print_result(session, job, timeout)
+        print_result(session, job, timeout)
     elif session.is_json:
         print_json(job_object(job))
     else:
         print_text(job.id)
-
-
-def _given(options: dict[str, Any]) -> dict[str, Any]:
-    given = {name: options[name] for name in _OPTIONS if options[name]}
-    if "priority" in given:
-        given["priority"] = _priority(given["priority"])
-    return given
-
-
-def _priority(text: str) -> int | str:
-    try:
-        return int(text)
-    except ValueError:
-        return text
-
-
-def _new_job(app: Lineshaft, name: str, payload: Any, options: dict[str, Any], *, is_known: bool) -> NewJob[Any]:
-    args, kwargs = call_of(payload)
-    if not is_known:
-        text = dump_plain(name, args, kwargs, limit=app.payload_limit)
-        return NewJob(name, text, Options().but(**options), {})
-    app.load_imports()
-    task = app.find(name)
-    positional, keyword = task.signature.rebuild(args, kwargs)
-    return task.options(**options).new(*positional, **keyword)
-
-
-def _print_result(session: Session, job: Job[Any], timeout: str | None) -> None:
-    try:
-        job.result(timeout)
-    except ResultGone:  # it completed, and its task says that nobody needs the result
-        job.refresh()
-    if session.is_json:
-        print_json(whole_job(job))
-    else:
-        print_text(msgspec.json.encode(stored_result(job)).decode())

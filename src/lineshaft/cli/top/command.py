@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 import threading
 from typing import TYPE_CHECKING, Final
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 _SHORTEST: Final = SECOND // 5
 _BEAT_SECONDS: Final = 1.1
 """Workers are heard of every second: rates need two heartbeats of each."""
+_WHOLE: Final = 10_000
+"""Columns of a pipe: nothing is cut."""
 
 
 @click.command("top")
@@ -74,7 +77,7 @@ def _print(session: Session, snapshot: Snapshot) -> None:
     if session.is_json:
         print_json(snapshot)
         return
-    for line in plain(snapshot):
+    for line in plain(snapshot, shutil.get_terminal_size().columns if is_terminal() else _WHOLE):
         print_text(line)
     sys.stdout.flush()
 

@@ -185,6 +185,7 @@ class Observer:
             rate=None if speeds is None else sum(speed.ended for speed in speeds.values()),
             heartbeat_seconds=round(age / SECOND, 1),
             queues=list(msgspec.json.decode(row.queues)),
+            duty=load.duty,
         )
 
 

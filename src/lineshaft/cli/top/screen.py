@@ -47,6 +47,7 @@ _WORKERS: Final = (
     Column("heard", is_number=True),
     Column("version", is_extra=True),
     Column("queues", may_be_cut=True),
+    Column("leader", may_be_cut=True, is_extra=True),
 )
 
 
@@ -85,16 +86,15 @@ def draw(snapshot: Snapshot, history: Sequence[Rates], view: View, width: int, h
     return shown
 
 
-def plain(snapshot: Snapshot) -> list[str]:
-    """Return a snapshot as lines for a pipe: everything, in full length."""
-    wide = 10_000
+def plain(snapshot: Snapshot, width: int) -> list[str]:
+    """Return a snapshot as lines to be printed once: every queue and worker, in tables fitted to a width."""
     queues = [(_queue(one), "") for one in snapshot.queues]
     workers = [(_worker(one), "") for one in snapshot.workers]
     lines = [
         Text(f"{snapshot.store}  {snapshot.at:%Y-%m-%dT%H:%M:%SZ}"),
         Text(_said(snapshot.rates)),
-        *_section(_QUEUES, queues, "queue", len(queues) + 1, wide),
-        *_section(_WORKERS, workers, "worker", len(workers) + 1, wide),
+        *_section(_QUEUES, queues, "queue", len(queues) + 1, width),
+        *_section(_WORKERS, workers, "worker", len(workers) + 1, width),
     ]
     return [line.plain.rstrip() for line in lines]
 
@@ -195,6 +195,7 @@ def _worker(one: WorkerView) -> list[str]:
         _age(one.heartbeat_seconds),
         one_line(one.version),
         one_line(",".join(one.queues)),
+        one_line(one.duty or ""),
     ]
 
 

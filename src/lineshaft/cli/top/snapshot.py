@@ -56,6 +56,8 @@ class WorkerView:
     heartbeat_seconds: float
     """How long ago it was heard of."""
     queues: list[str]
+    duty: str | None = None
+    """What it does as the leader, such as when the next schedule is due; None when it does not lead."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ _COLUMNS: Final = (
     Column("queues", may_be_cut=True),
     Column("started", is_number=True, is_extra=True),
     Column("heard of", is_number=True),
+    Column("leader", may_be_cut=True),
 )
 
 
@@ -30,6 +31,8 @@ _COLUMNS: Final = (
 @pass_session
 def list_workers(session: Session) -> None:
     """List the workers that have not signed off: `silent` ones have not been heard of for a while.
+
+    One of them is the leader, which does for all what has to be done once: its column says what it does now.
 
     Example: lineshaft workers list
     """
@@ -45,4 +48,5 @@ def _row(worker: WorkerInfo) -> tuple[Any, ...]:
     heard = ago(worker.heartbeat_at)
     return (
         worker.id, worker.host, worker.pid, worker.state, worker.running, queues, ago(worker.started_at), heard,
+        (worker.duty or "leads") if worker.leads else "",
     )  # fmt: skip

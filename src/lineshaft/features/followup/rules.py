@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import timedelta
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
 from lineshaft.feature import Ended, Incoming
 from lineshaft.ids import derived_id
-from lineshaft.newjob import NewJob, shared_row
-from lineshaft.options import FollowUp, Options, StoredUnique, Unique
+from lineshaft.newjob import shared_row
+from lineshaft.options import JobTemplate, job_of
 from lineshaft.options.followups import PARENT, Followed
-from lineshaft.retry import Retry
 from lineshaft.transitions import Stage
 
 _log = logging.getLogger("lineshaft.worker")
@@ -30,8 +28,8 @@ OPTION_OF: Final[Mapping[Stage, Followed]] = {
 class _Stored(msgspec.Struct, frozen=True):
     """The part of a job's stored options that is read here."""
 
-    on_success: tuple[FollowUp, ...] = ()
-    on_failure: tuple[FollowUp, ...] = ()
+    on_success: tuple[JobTemplate, ...] = ()
+    on_failure: tuple[JobTemplate, ...] = ()
 
 
 _decode: Final = msgspec.json.Decoder(_Stored).decode
@@ -50,39 +48,17 @@ def _may_be_followed(job: Ended) -> bool:
 def _followers(job: Ended, now: int) -> Iterator[Incoming]:
     option = OPTION_OF[job.stage]
     for place, one in enumerate(_stored(job, option)):
-        new_job = _new_job(one, job)
+        new_job = job_of(one, meta={PARENT: job.id}, tenant=job.tenant)
         # The id comes of what ended: whoever writes that end again, maybe another process, names the same job.
         job_id = derived_id(job.started_at, job.id, job.claim, option, place)
         row = {"id": job_id, **shared_row(new_job, now, job.context), "args": one.args}
         yield Incoming(row, new_job.options, one.unique_text)
 
 
-def _stored(job: Ended, option: Followed) -> Sequence[FollowUp]:
+def _stored(job: Ended, option: Followed) -> Sequence[JobTemplate]:
     try:
-        found: tuple[FollowUp, ...] = getattr(_decode(job.options), option)
+        found: tuple[JobTemplate, ...] = getattr(_decode(job.options), option)
     except msgspec.MsgspecError as error:  # of another version; the jobs that end with it must not wait for ever
         _log.error("job %s has ended, but its %s cannot be read and is not enqueued: %s", job.id, option, error)
         return ()
     return found
-
-
-def _new_job(one: FollowUp, parent: Ended) -> NewJob[Any]:
-    options = Options(
-        queue=one.queue,
-        priority=one.priority,
-        retry=Retry(max_attempts=one.max_attempts),
-        delay=one.delay,
-        run_at=one.run_at,
-        deadline=one.deadline,
-        deadline_in=one.deadline_in,
-        unique=None if one.unique is None else _unique(one.unique),
-        tags=one.tags,
-        meta={**(one.meta or {}), PARENT: parent.id},
-        tenant=one.tenant or parent.tenant,
-    )
-    return NewJob(one.name, one.args, options, one.execution, one.unique_text)
-
-
-def _unique(rule: StoredUnique) -> Unique:
-    within = None if rule.within is None else timedelta(microseconds=rule.within)
-    return Unique(by=rule.by, within=within, states=rule.states, on_conflict=rule.on_conflict)

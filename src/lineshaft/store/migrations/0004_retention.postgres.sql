@@ -1,9 +1,3 @@
--- Which worker does what once for all of them: whoever moves `next_at` on has the turn.
-create table lineshaft.turn (
-    duty text collate "C" primary key,
-    next_at bigint not null
-) with (fillfactor = 50);
-
 -- Rows that are kept for longer than there are partitions ahead.
 create index history_rest_expiry on lineshaft.history_rest (expires_at);
 

@@ -1,9 +1,3 @@
--- Which worker does what once for all of them: whoever moves `next_at` on has the turn.
-create table lineshaft_turn (
-    duty text primary key,
-    next_at integer not null
-) without rowid;
-
 -- When to look again for expired jobs among the thousand whose `seq / 1000` is this block. An index on `expires_at`
 -- would be written to by every finish; nobody but the pruner writes here (docs/decisions/0018).
 create table lineshaft_block (

@@ -1,4 +1,4 @@
-"""Workers prune by themselves, and what that looks like to those who ask for a pruned job."""
+"""The leader prunes, and what that looks like to those who ask for a pruned job."""
 
 from __future__ import annotations
 
@@ -9,14 +9,16 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from lineshaft import JobNotFound, ResultGone
-from lineshaft.clock import DAY, HOUR, MINUTE, ManualClock
+from lineshaft.clock import DAY, HOUR, MINUTE
 from lineshaft.config import Retention
 from lineshaft.errors import StoreUnavailableError
-from lineshaft.features.unique import UniqueFeature
+from lineshaft.feature import PRUNE_JOBS, PRUNE_LEFTOVERS
+from lineshaft.features.unique.feature import UniqueFeature
+from lineshaft.leader.pruner import Pruner
 from lineshaft.transitions import Complete
-from lineshaft.worker.pruner import Pruner, PruningThread
 from tests.plugins.apps import LIMIT, eventually
 from tests.plugins.engines import NOW, claim_held, finish, new_row, store_rows
+from tests.plugins.pruning import pruning
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,13 +32,10 @@ KEPT: dict[str, Any] = {"completed": "1h", "dead": "2d"}
 
 
 def prune_later(app: Lineshaft, later: int) -> None:
-    """Have a pruner do what is due within a minute, so much later."""
+    """Have a pruner do all its chores, so much later."""
     engine = app.runtime().engine
-    pruner = Pruner(engine, app.settings.retention, [UniqueFeature()])
-    now = engine.clock.now() + later
-    until = now + MINUTE
-    while now < until:
-        now = pruner.step(now)
+    for _ in pruning(Pruner(engine, app.settings.retention, [UniqueFeature()]), engine.clock.now() + later):
+        pass
 
 
 @pytest.fixture
@@ -85,7 +84,7 @@ def test_result_of_a_pruned_job_is_gone_for_coroutines_too(keeping_app: Lineshaf
         asyncio.run(job.aresult(timeout=LIMIT))
 
 
-def test_a_worker_prunes_by_itself(tmp_path: Path, make_app: Callable[..., Lineshaft]) -> None:
+def test_the_leader_prunes_by_itself(tmp_path: Path, make_app: Callable[..., Lineshaft]) -> None:
     """A running worker deletes what has expired; nobody has to ask for it."""
     path = tmp_path / "jobs.db"
     app = make_app(f"sqlite:///{path}")
@@ -96,24 +95,37 @@ def test_a_worker_prunes_by_itself(tmp_path: Path, make_app: Callable[..., Lines
     with sqlite3.connect(path) as connection:
         connection.execute("update lineshaft_job set created_at = created_at - 200000000000, expires_at = 1")
         connection.execute("delete from lineshaft_block")
-        connection.execute("delete from lineshaft_turn")
     connection.close()
-    with app.worker():
+    with app.worker() as running:
+        begin_chore(running.worker, PRUNE_JOBS.name)
         eventually(lambda: app.jobs.count() == 0)
 
 
-def test_an_error_ends_the_turn_only(sqlite_engine: Engine) -> None:
-    """A store that is away is met with patience: the turn ends, and the next one begins anew."""
+def begin_chore(worker: Any, name: str) -> None:
+    """Have the leader's pruner do a chore, as the tick of its schedule does."""
+    [pruner] = [duty for duty in worker.leader._duties if duty.name == "pruner"]
+    assert pruner.begin_chore(name)
+
+
+def test_an_unknown_chore_is_refused(sqlite_engine: Engine) -> None:
+    """Whoever begins a chore hears whether there is one of that name."""
+    pruner = Pruner(sqlite_engine, Retention(), [])
+    assert not pruner.begin_chore("lineshaft.sing")
+    assert not pruner.is_busy
+
+
+def test_a_chore_begins_anew_after_an_error(sqlite_engine: Engine) -> None:
+    """A store that is away costs a chore nothing: it is done from its start when the store is back."""
     store_rows(sqlite_engine, new_row())
     finish(sqlite_engine, Complete(claim_held(sqlite_engine)[0], "1"))
     pruner, now = Pruner(sqlite_engine, Retention(), []), NOW + 3 * DAY
-    pruner.step(now)
-    thread = PruningThread(pruner, ManualClock(now))
+    pruner.begin_chore(PRUNE_JOBS.name)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sqlite_engine, "write", _away)
-        assert thread._guarded_step() == pytest.approx(10)
-    until = now + 2 * MINUTE
-    while now < until:
+        with pytest.raises(StoreUnavailableError):
+            pruner.step(now)
+    assert pruner.doing is None
+    while pruner.is_busy:
         now = pruner.step(now)
     assert pruner.pruned == 1
 
@@ -123,25 +135,46 @@ def _away(operation: object) -> None:
     raise StoreUnavailableError(msg)
 
 
-def test_pruning_takes_a_fifth_of_the_time(sqlite_engine: Engine) -> None:
-    """A piece that took a second is followed by four seconds in which others write."""
+def test_a_new_term_begins_the_chore_anew(sqlite_engine: Engine) -> None:
+    """What was under way when the lead was lost is done from its start: somebody else may have gone on with it."""
     pruner = Pruner(sqlite_engine, Retention(), [])
-    now = sqlite_engine.clock.now()
+    pruner.begin_chore(PRUNE_LEFTOVERS.name)
+    now = pruner.step(NOW)
+    assert pruner.doing == "runs lineshaft.prune-leftovers"
+    pruner.begin(now)
+    assert (pruner.doing, pruner.is_busy) == (None, True)
+
+
+def test_pruning_takes_a_fifth_of_the_time(sqlite_engine: Engine) -> None:
+    """A piece that took a second is followed by four seconds in which others write, whoever wakes the pruner."""
+    pruner = Pruner(sqlite_engine, Retention(), [])
     moments = iter([5.0, 6.0])
-    pruner._begin(now)
-    pruner._pieces, pruner._until = iter([None, None]), now + MINUTE
+    pruner.begin_chore(PRUNE_JOBS.name)
+    pruner._next_chore()
+    pruner._pieces = iter([None, None])
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sqlite_engine.clock, "monotonic", lambda: next(moments))
-        assert pruner.step(now) == now + 4_000_000
+        assert pruner.step(NOW) == NOW + 4_000_000
+        assert pruner.step(NOW + 1) == NOW + 4_000_000
 
 
-def test_an_idle_pruner_sleeps_until_the_next_turn(sqlite_engine: Engine) -> None:
-    """With nothing to do it is called once a minute."""
+def test_chores_are_done_in_the_order_of_their_beginnings(sqlite_engine: Engine) -> None:
+    """A chore that is begun again and again does not keep another one from its turn."""
     pruner = Pruner(sqlite_engine, Retention(), [])
-    now = start = sqlite_engine.clock.now()
-    steps = 0
-    while now < start + MINUTE:
+    pruner.begin_chore(PRUNE_JOBS.name)
+    now, done = NOW, []
+    pruner.begin_chore(PRUNE_LEFTOVERS.name)
+    while pruner.is_busy and len(done) < 50:
         now = pruner.step(now)
-        steps += 1
-    assert start + MINUTE <= now < start + MINUTE + 1_000_000
-    assert steps < 10
+        done.append(pruner.doing)
+        pruner.begin_chore(PRUNE_JOBS.name)
+    assert "runs lineshaft.prune-leftovers" in done
+
+
+def test_an_idle_pruner_sleeps(sqlite_engine: Engine) -> None:
+    """With no chore to do it asks the store for nothing and wants to be called much later."""
+    pruner = Pruner(sqlite_engine, Retention(), [])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sqlite_engine, "read", _away)
+        patch.setattr(sqlite_engine, "write", _away)
+        assert pruner.step(NOW) > NOW + 10 * MINUTE

@@ -1,22 +1,21 @@
 """Deletes finished jobs that have been kept for long enough, and what belonged to them.
 
-Every worker has a pruner; one at a time has the turn, and two at once do no harm. It works in pieces of a few
-milliseconds with pauses between them, so that whoever enqueues or finishes never waits for long.
+The leader prunes; two at once do no harm. It works in pieces of a few milliseconds with pauses between them, so that
+whoever enqueues or finishes never waits for long.
 """
 
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 from lineshaft.blobs import Depot
-from lineshaft.clock import DAY, HOUR, MINUTE, SECOND, Clock
+from lineshaft.clock import DAY, HOUR, MINUTE, SECOND
 from lineshaft.config import Retention
 from lineshaft.engines.base import Engine, Tx
-from lineshaft.errors import BlobError, ConfigError, StoreError
-from lineshaft.feature import Feature
+from lineshaft.errors import BlobError, ConfigError
+from lineshaft.feature import PRUNE_JOBS, PRUNE_LEFTOVERS, Duty, Feature
 from lineshaft.store.enqueue import stored_ids
 from lineshaft.store.prune import (
     Dropped,
@@ -25,14 +24,12 @@ from lineshaft.store.prune import (
     drop_expired_day,
     due_block,
     look_into_block,
-    next_turn,
     note_block,
     prune_logs,
-    take_turn,
 )
 from lineshaft.store.upkeep import ensure_history
 
-_log = logging.getLogger("lineshaft.worker")
+_log = logging.getLogger("lineshaft.leader")
 
 # A piece is followed by a pause of four times its length: a fifth of the time at most is spent.
 _PAUSES: Final = 4
@@ -40,61 +37,94 @@ _SHORTEST_PAUSE: Final = SECOND // 500
 _PIECE_SECONDS: Final = 0.004
 _FIRST_BATCH: Final = 10
 _MOST_AT_ONCE: Final = 100
-_JOIN_SECONDS: Final = 10
-_TRY_AGAIN_SECONDS: Final = 10.0
 
 Pieces = Iterator[None]
 
 
-class Pruner:
-    """Prunes a store; `step` does one piece and says when to be called again."""
+class Pruner(Duty):
+    """Prunes a store, chore by chore as somebody begins them; `step` does one piece."""
+
+    name = "pruner"
 
     def __init__(
         self, engine: Engine, retention: Retention, features: Sequence[Feature], depot: Depot | None = None
     ) -> None:
         self._engine, self._retention, self._features = engine, retention, features
         self._depot = depot or Depot()
-        self._duties: dict[str, tuple[int, Callable[[], Pieces]]] = {
-            "prune jobs": (MINUTE, self._prune_jobs),
-            "prune leftovers": (HOUR, self._prune_leftovers),
+        self._chores: dict[str, Callable[[], Pieces]] = {
+            PRUNE_JOBS.name: self._prune_jobs,
+            PRUNE_LEFTOVERS.name: self._prune_leftovers,
         }
         # Blocks are looked into again after this time at the soonest, and jobs go at most about so late.
         self._slack = min(max(retention.shortest // 48, MINUTE), HOUR)
         self._batch = _FIRST_BATCH
-        self._pieces: Pieces | None = None
-        self._until = self._now = 0
+        self._waiting: dict[str, None] = {}
+        """The chores that were begun and wait, in their order."""
+        self._chore: str | None = None
+        self._pieces: Pieces = iter(())
+        self._now = self._rests_until = 0
         self.pruned = 0
         """How many jobs it has deleted one by one; days of the history that are dropped as a whole are not counted."""
 
+    def begin_chore(self, name: str) -> bool:
+        """Have a chore done, after those that were begun before; from any thread. False: it is none of these."""
+        if name not in self._chores:
+            return False
+        self._waiting[name] = None
+        self.wake()
+        return True
+
+    def begin(self, now: int) -> None:  # noqa: ARG002 - the seam's signature
+        """Do what is under way from its start: another leader may have gone on with it meanwhile."""
+        self._drop_chore()
+        self._rests_until = 0
+
     def step(self, now: int) -> int:
-        """Prune a little, if it is our turn, and return the instant at which to be called again."""
+        """Prune a little, if there is a chore to do, and return the instant at which to be called again."""
+        if self._now <= now < self._rests_until:  # somebody woke it
+            return self._rests_until
         self._now = now
-        if self._pieces is None or now >= self._until:
-            self._pieces = self._begin(now)
-        if self._pieces is None:
-            return min(self._due_at(duty, now) for duty in self._duties)
+        if self._chore is None and not self._next_chore():
+            return now + DAY
         began = self._engine.clock.monotonic()
-        pieces, self._pieces = self._pieces, None  # after an error the next turn begins anew
-        for _ in pieces:
-            self._pieces = pieces
-            break
+        try:
+            self._do_piece()
+        except BaseException:
+            self._drop_chore()
+            raise
         seconds = self._engine.clock.monotonic() - began
-        return now + max(_SHORTEST_PAUSE, _PAUSES * round(seconds * SECOND))
+        self._rests_until = now + max(_SHORTEST_PAUSE, _PAUSES * round(seconds * SECOND))
+        return self._rests_until
 
-    def _begin(self, now: int) -> Pieces | None:
-        for duty, (period, begin) in self._duties.items():
-            if self._due_at(duty, now) <= now and self._take(duty, now, now + period):
-                self._until = now + period
-                return begin()
-        return None
+    @property
+    def doing(self) -> str | None:
+        """The chore that is under way."""
+        chore = self._chore
+        return chore and f"runs {chore}"
 
-    def _due_at(self, duty: str, now: int) -> int:
-        # No turn lies further away than a period, unless the clock of whoever took it was wrong.
-        at = self._engine.read(lambda tx: next_turn(tx, duty))
-        return at if at <= now + self._duties[duty][0] else now
+    @property
+    def is_busy(self) -> bool:
+        """Whether there is something to do."""
+        return self._chore is not None or bool(self._waiting)
 
-    def _take(self, duty: str, now: int, until: int) -> bool:
-        return self._engine.write(lambda tx: take_turn(tx, duty, now=now, until=until))
+    def _next_chore(self) -> bool:
+        if not self._waiting:
+            return False
+        self._chore = list(self._waiting)[0]  # noqa: RUF015 - a copy: others begin chores meanwhile
+        del self._waiting[self._chore]
+        self._pieces = self._chores[self._chore]()
+        return True
+
+    def _do_piece(self) -> None:
+        for _ in self._pieces:
+            return
+        self._chore = None
+
+    def _drop_chore(self) -> None:
+        """Put what is under way back among those that wait: it is done anew."""
+        chore, self._chore = self._chore, None
+        if chore is not None:
+            self._waiting[chore] = None
 
     def _prune_jobs(self) -> Pieces:
         longest = self._retention.longest
@@ -156,38 +186,3 @@ class Pruner:
             yield from self._depot.sweep(self._now, lambda ids: self._engine.read(lambda tx: stored_ids(tx, ids)))
         except (BlobError, ConfigError) as error:
             _log.warning("sweeping the blobs of jobs that are gone failed, it is tried again: %s", error)
-
-
-class PruningThread:
-    """The thread in which a worker prunes."""
-
-    def __init__(self, pruner: Pruner, clock: Clock) -> None:
-        self.pruner, self._clock = pruner, clock
-        self._closed = threading.Event()
-        self._thread = threading.Thread(target=self._work, name="lineshaft-pruner", daemon=True)
-
-    def start(self) -> None:
-        """Start to prune."""
-        self._thread.start()
-
-    def close(self) -> None:
-        """End after the piece that is under way."""
-        self._closed.set()
-        if self._thread.is_alive():
-            self._thread.join(_JOIN_SECONDS)
-
-    def _work(self) -> None:
-        seconds = 0.0
-        while not self._closed.wait(seconds):
-            seconds = self._guarded_step()
-
-    def _guarded_step(self) -> float:
-        try:
-            wait = (self.pruner.step(self._clock.now()) - self._clock.now()) / SECOND
-        except StoreError as error:
-            _log.warning("pruning finished jobs failed, it is tried again: %s", error)
-            return _TRY_AGAIN_SECONDS
-        except Exception:  # noqa: BLE001 - a worker must outlive a defect in pruning
-            _log.exception("the pruner met an error and goes on")
-            return _TRY_AGAIN_SECONDS
-        return min(max(wait, 0.0), MINUTE / SECOND)

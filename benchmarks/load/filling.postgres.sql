@@ -19,3 +19,11 @@ select (lpad(to_hex(at / 1000), 12, '0') || '7' || lpad(to_hex(n & 4095), 3, '0'
        at + case when n %% 100 = 0 then 2592000000000 else 172800000000 end
   from (select n, %(start)s::bigint + n * %(spacing)s::bigint as at
           from generate_series(%(first)s::bigint, %(last)s::bigint) as n) as numbered;
+
+-- name: fill_delayed
+-- Each job is told when it is due, in microseconds.
+insert into lineshaft.job (id, queue, name, rank, run_at, stage, created_at, max_attempts, args)
+select (lpad(to_hex(at / 1000), 12, '0') || '7' || lpad(to_hex(n & 4095), 3, '0') || 'a' || lpad(to_hex(n), 15, '0'))::uuid,
+       %(queue)s, %(name)s, 0, at, 0, at, 4, '[[' || at || '],{}]'
+  from (select n, %(start)s::bigint + n * %(spacing)s::bigint as at
+          from generate_series(%(first)s::bigint, %(last)s::bigint) as n) as numbered;

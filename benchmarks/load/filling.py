@@ -28,7 +28,7 @@ class Filler:
 
     def __init__(self, engine: Engine, *, name: str = TASK, tell: Tell = lambda _: None) -> None:
         self._engine, self._name, self._tell = engine, name, tell
-        self._waiting = 0
+        self._waiting = self._delayed = 0
 
     def add_waiting(self, count: int) -> None:
         """Add jobs that are ready to run, behind those that wait already."""
@@ -43,6 +43,11 @@ class Filler:
         self._fill(
             SQL.fill_finished, 0, count, now - HOUR - _FINISHED_WITHIN, max(1, _FINISHED_WITHIN // max(1, count))
         )
+
+    def add_delayed(self, count: int, *, start: int, spacing: int) -> None:
+        """Add jobs that fall due one after the other, from an instant on; times in microseconds."""
+        self._fill(SQL.fill_delayed, self._delayed, count, start - self._delayed * spacing, spacing)
+        self._delayed += count
 
     def settle(self) -> None:
         """Leave the store as a running one is: vacuumed, analyzed (PostgreSQL), nothing left to be written."""

@@ -21,3 +21,12 @@ select printf('%08x-%04x-7%03x-9000-%012x', (at / 1000) >> 16, (at / 1000) & 655
        case when n % 100 = 0 then 'error' end, case when n % 100 <> 0 then cast(n as text) end, at + 5000,
        at + case when n % 100 = 0 then 2592000000000 else 172800000000 end
   from numbered;
+
+-- name: fill_delayed
+-- Each job is told when it is due, in microseconds.
+with recursive numbers (n) as (select :first union all select n + 1 from numbers where n < :last),
+     numbered (n, at) as (select n, :start + n * :spacing from numbers)
+insert into lineshaft_job (id, queue, name, rank, run_at, stage, created_at, max_attempts, args)
+select printf('%08x-%04x-7%03x-a000-%012x', (at / 1000) >> 16, (at / 1000) & 65535, n & 4095, n),
+       :queue, :name, 0, at, 0, at, 4, '[[' || at || '],{}]'
+  from numbered;

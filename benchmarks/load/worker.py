@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 ROOT: Final = Path(__file__).parents[2]
-_COMMAND: Final = (sys.executable, "-m", "lineshaft", "--app", "benchmarks.load.tasks:app", "worker")
+COUNTING: Final = "benchmarks.load.tasks:app"
 _STOP_SECONDS: Final = 35.0
 """A worker lets running jobs finish for 25 s."""
 _TAIL_BYTES: Final = 200
@@ -29,9 +29,9 @@ class Note(NamedTuple):
 
 
 class LoadedWorker:
-    """A worker process; `goal` is the call at which it stops itself, 0 for never."""
+    """A worker process of an app; `goal` is the call at which it stops itself, 0 for never."""
 
-    def __init__(self, store: str, folder: Path, *, goal: int = 0) -> None:
+    def __init__(self, store: str, folder: Path, *, goal: int = 0, app: str = COUNTING) -> None:
         self._notes = folder / "notes"
         self._log = folder / "worker.log"
         environment = {
@@ -42,7 +42,7 @@ class LoadedWorker:
         }
         with self._log.open("wb") as output:
             self._process = subprocess.Popen(
-                [*_COMMAND, "--log-level", "warning"],
+                [sys.executable, "-m", "lineshaft", "--app", app, "worker", "--log-level", "warning"],
                 env=environment, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
             )  # fmt: skip
 
@@ -53,8 +53,11 @@ class LoadedWorker:
 
     def notes(self) -> list[Note]:
         """Return what it noted so far; a line that is being written is left out."""
-        lines = self._notes.read_text("ascii").split("\n")[:-1] if self._notes.exists() else []
-        return [Note(int(call), int(at) / 1e9) for call, at in (line.split() for line in lines)]
+        return [Note(int(call), int(at) / 1e9) for call, at in (line.split() for line in self.lines())]
+
+    def lines(self) -> list[str]:
+        """Return what it wrote there, whichever app it is."""
+        return self._notes.read_text("ascii").split("\n")[:-1] if self._notes.exists() else []
 
     def calls(self) -> int:
         """Return how many calls it has noted; cheap, however many there were."""
@@ -94,10 +97,10 @@ class LoadedWorker:
 
 
 @contextmanager
-def loaded_worker(store: str, *, goal: int = 0) -> Iterator[LoadedWorker]:
+def loaded_worker(store: str, *, goal: int = 0, app: str = COUNTING) -> Iterator[LoadedWorker]:
     """Run a worker for as long as the block."""
     with tempfile.TemporaryDirectory(prefix="lineshaft-load-") as folder:
-        worker = LoadedWorker(store, Path(folder), goal=goal)
+        worker = LoadedWorker(store, Path(folder), goal=goal, app=app)
         try:
             yield worker
         finally:

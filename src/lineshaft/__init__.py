@@ -7,6 +7,7 @@ from lineshaft.blobs import Blob
 from lineshaft.current import CurrentJob, current_job
 from lineshaft.errors import (
     ArgumentsError,
+    BackfillNotFound,
     BlobDamagedError,
     BlobError,
     BlobMissingError,
@@ -46,11 +47,13 @@ from lineshaft.task import Inject, Task
 from lineshaft.transitions import Reason, State
 
 if TYPE_CHECKING:
-    from lineshaft.app.schedules import Schedule, Tick
+    from lineshaft.app.schedules import Backfill, Schedule, Tick
     from lineshaft.recurrence import Calendar
 
 __all__ = [
     "ArgumentsError",
+    "Backfill",
+    "BackfillNotFound",
     "Blob",
     "BlobDamagedError",
     "BlobError",
@@ -106,7 +109,12 @@ __all__ = [
     "current_job",
 ]
 
-_LATE = {"Calendar": "lineshaft.recurrence", "Schedule": "lineshaft.app.schedules", "Tick": "lineshaft.app.schedules"}
+_LATE = {
+    "Backfill": "lineshaft.app.schedules",
+    "Calendar": "lineshaft.recurrence",
+    "Schedule": "lineshaft.app.schedules",
+    "Tick": "lineshaft.app.schedules",
+}
 """Names that are imported when they are asked for: most programs never do."""
 
 

@@ -108,7 +108,9 @@ def test_points_are_all_listed(chaos: Chaos) -> None:
     worker = chaos.start_worker(points=str(chaos.points))
     assert run_to_the_end(chaos, worker) == 0, worker.errors()
     assert_all_ran_once(chaos)
-    passed, listed = set(chaos.passed_points()), set(POINTS[chaos.app._store.engine.dialect])
+    # Those of schedules are passed by the clock, and have their kills in test_schedules_kill_points.py.
+    passed = {point for point in chaos.passed_points() if not point.startswith(("begin ", "tick "))}
+    listed = set(POINTS[chaos.app._store.engine.dialect])
     assert passed <= listed
     # By name: whether a statement commits alone or with others depends on what came together.
     assert {point.rpartition(":")[0] for point in passed} == {point.rpartition(":")[0] for point in listed}

@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any, Final
 
+import psutil
+
 from lineshaft import State
 from lineshaft.clock import SECOND, to_datetime
 from lineshaft.features.schedules import records
@@ -52,9 +54,11 @@ class Ticking:
     def create_fleet(self, count: int, *, lasts: float) -> None:
         """Store so many schedules of one to five seconds; some care when their jobs end."""
         kinds: tuple[dict[str, Any], ...] = ({}, {}, {"overlap": "queue"}, {"finish_within": "1h"})
+        now = to_datetime(self._store.engine.clock.now())
         for number in range(count):
+            start = now + timedelta(seconds=number * 0.137 % 1)  # so that faults meet ticks at any time
             every = f"{1 + number % 5}s"
-            self.create(f"s{number}", lasts=lasts, every=every, **kinds[number % len(kinds)])
+            self.create(f"s{number}", lasts=lasts, every=every, start=start, **kinds[number % len(kinds)])
 
     # --- watching -------------------------------------------------------------------------------------------------
 
@@ -112,8 +116,9 @@ class Ticking:
         assert not found, f"\n{found}"
 
     def latest(self) -> float:
-        """Return by how many seconds the latest tick was decided behind its time."""
-        return max(tick.decided_at - tick.at for tick in self.ticks()) / SECOND
+        """Return by how many seconds the latest tick was enqueued behind its time, of those that wait for no job."""
+        free = {row.name for row in self.schedules() if read_definition(row.declared).overlap == "allow"}
+        return max(tick.decided_at - tick.at for tick in self.ticks() if tick.schedule in free) / SECOND
 
     def _findings(self, schedules: list[ScheduleRow], ticks: list[TickRow], bounds: Bounds) -> Findings:
         events = [Event(Kind.SENT, key_of(row.name, at), at=at) for row in schedules for at in due_of(row)]
@@ -154,6 +159,22 @@ def wrong_ticks(schedules: list[ScheduleRow], ticks: list[TickRow]) -> Iterator[
                 yield f"{key_of(row.name, tick.at)} is {TickState(tick.state).name}: {tick.note}"
 
 
+def freeze(process: Process, chaos: Chaos) -> None:
+    """Stop a process where it holds nothing that others wait for: PostgreSQL would take it back after a minute."""
+    while True:
+        process.freeze(chaos.url)
+        if chaos.url.startswith("sqlite") or not _is_in_transaction(process, chaos):
+            return
+        process.send(signal.SIGCONT)
+
+
+def _is_in_transaction(process: Process, chaos: Chaos) -> bool:
+    ports = [one.laddr.port for one in psutil.Process(process.pid).net_connections("inet")]
+    query = "select count(*) from pg_stat_activity where xact_start is not null and client_port = any(%s)"
+    with chaos.app.transaction() as connection:
+        return bool(connection.execute(query, (ports,)).fetchone()[0])
+
+
 class Fleet:
     """Worker processes, of which one leads; whichever is hurt has a successor."""
 
@@ -162,7 +183,10 @@ class Fleet:
         self._workers = {one.pid: one for one in [self._chaos.worker(**settings) for _ in range(size)]}
 
     def leader(self) -> Process:
-        """Return the worker that leads."""
+        """Return the worker that leads; whoever found itself dead has a successor first."""
+        for one in list(self._workers.values()):
+            if one._popen.poll() is not None:
+                self._replace(one)
         return eventually(lambda: self._workers.get(self._ticking.leader()))  # type: ignore[no-any-return]
 
     def kill(self) -> None:
@@ -171,16 +195,27 @@ class Fleet:
         self._chaos.kill(leader)
         self._replace(leader)
 
-    def pause(self, ticks: int) -> None:
-        """Stop the leader for so many ticks of its successor, which comes when the lease is over, and continue it."""
-        leader = self.leader()
-        leader.freeze(self._chaos.url)
-        self._chaos.recorder.note(Kind.PAUSED, worker=leader.pid)
-        eventually(lambda: self._ticking.leader() != leader.pid)
+    def nap(self, ticks: int) -> None:
+        """Stop the leader for so many ticks of its successor, and have it go on, alive or declared dead meanwhile."""
+        leader = self._put_to_sleep()
         self._ticking.await_ticks(ticks)
+        leader.send(signal.SIGCONT)
+
+    def pause(self) -> None:
+        """Stop the leader until its lease is over and the others count it as dead, and have it go on then."""
+        leader = self._put_to_sleep()
+        eventually(lambda: leader.pid not in {one.pid for one in self._chaos.app.workers.list()})
         leader.send(signal.SIGCONT)
         leader.end()
         self._replace(leader)
+
+    def _put_to_sleep(self) -> Process:
+        """Stop the leader and wait for its successor."""
+        leader = self.leader()
+        freeze(leader, self._chaos)
+        self._chaos.recorder.note(Kind.PAUSED, worker=leader.pid)
+        eventually(lambda: self._ticking.leader() != leader.pid)
+        return leader
 
     def stop(self) -> None:
         """Tell the leader to end, and wait until it has."""

@@ -83,6 +83,8 @@ def test_what_the_store_knows_completes_in_bash(
         assert tab("queues", "pause", "--store", address, "p") == ["paint", "pdf", "print"]
         assert tab("--store", address, "jobs", "show", job.id[:4]) == [job.id]
         assert tab("--store", address, "schedules", "pause", "n") == ["nightly"]
+        assert tab("--store", address, "schedules", "show", "nightly") == ["nightly"]
+        assert tab("--store", address, "schedules", "show", "o") == []
         assert tab("workers", "drain", "", LINESHAFT_STORE=address) == [str(running.worker.id)]
     assert tab("jobs", "list", "--queue", "m", LINESHAFT_STORE=address) == []
 

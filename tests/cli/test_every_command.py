@@ -14,6 +14,7 @@ import sys
 import threading
 from contextlib import closing
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -102,12 +103,21 @@ CASES = {
                             "schedules check @never", "@never"),
     "schedules run": Case(f"schedules run nightly {STORE}", "-", f"schedules run nightly --timeout 5 {STORE}",
                           "--timeout says how long to --wait"),
+    "schedules backfill": Case(f"schedules backfill nightly --since 2026-11-01 --until 2026-11-03 {STORE}", "begun",
+                               f"schedules backfill nightly --since soon {STORE}", "'soon' is not an ISO 8601 time"),
+    "schedules backfills": Case(f"schedules backfills nightly {STORE}", "running",
+                                f"schedules backfills nosuch {STORE}", "no schedule is named 'nosuch'", code=1,
+                                heads="id state"),
+    "schedules cancel-backfill": Case(f"schedules cancel-backfill {{backfill}} {STORE}", "is cancelled",
+                                      f"schedules cancel-backfill nosuch {STORE}", "nosuch", code=1),
     "schedules pause": Case(f"schedules pause nightly {STORE}", "schedule nightly is paused",
                             f"schedules pause {STORE}", "Missing argument"),
     "schedules resume": Case(f"schedules resume nightly {STORE}", "schedule nightly ticks in",
                              f"schedules resume nosuch {STORE}", "no schedule is named 'nosuch'", code=1),
     "schedules create": Case(f"schedules create weekly shop.report --cron @weekly {STORE}", "schedule weekly ticks in",
                              f"schedules create weekly shop.report {STORE}", "give exactly one of cron="),
+    "schedules expect": Case(f"schedules expect renders shop.render --every 1d {STORE}", "expects a job of shop.render",
+                             f"schedules expect renders shop.render {STORE}", "give exactly one of cron="),
     "schedules update": Case(f"schedules update nightly --cron @daily {STORE}", "every day at 00:00",
                              f"schedules update nightly {STORE}", "say what to change"),
     "schedules reset": Case(f"schedules reset nightly {STORE}", "every day at 02:30",
@@ -153,8 +163,9 @@ def ids(durable_engine: object, make_job: MakeJob, work: Path) -> dict[str, str]
     engine.close()
     with closing(Lineshaft("sqlite:///jobs.db")) as app:
         schedule = app.schedules.create("nightly", app.task(name="shop.report")(_report).new(), cron="30 2 * * *")
-        found["ran"] = app.schedules.run(schedule.name).id
-        app.jobs.get(found["ran"]).delete()  # the other commands' cases count jobs
+        app.schedules.run(schedule.name).delete()  # the other commands' cases count jobs
+        since = datetime(2026, 1, 1, tzinfo=UTC)
+        found["backfill"] = app.schedules.backfill("nightly", since, since + timedelta(days=9)).id
     for call in (f"backup kept.backup {STORE}", f"backup there.backup {STORE}", "migrate --store sqlite:///apart.db"):
         assert main(call.split()) == 0
     return found

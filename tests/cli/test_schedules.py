@@ -6,10 +6,12 @@ import re
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import pytest
 
 from lineshaft import Lineshaft
 from lineshaft.features.schedules import records
+from lineshaft.features.schedules.chores import ensure_chores
 from lineshaft.features.schedules.records import TickRow, TickState
 from lineshaft.transitions import State
 
@@ -80,7 +82,7 @@ def test_list(call: Callable[..., Ran], address: str) -> None:
     assert head.split() == ["name", "state", "next", "at", "last", "when", "source"]
     assert [row.split()[:2] for row in rows] == [["fails", "active"], ["report", "active*"], ["sums", "active"]]
     assert "every day at 07:00 Berlin time" in rows[1]
-    assert ran.err == "* changed at run time: 'schedules show NAME' has what the code says\n"
+    assert ran.err == "* changed at run time: 'lineshaft schedules show NAME' has what the code says\n"
     fails, report, _ = call("schedules", "list", "--json", "--store", address).json
     assert (fails["source"], fails["rule"]) == ("runtime", {"every": "1h", "timezone": "UTC"})
     assert (report["source"], report["overridden"]) == ("code", ["jitter", "rule"])
@@ -104,9 +106,10 @@ def test_list_by_state(call: Callable[..., Ran], store: Lineshaft, address: str)
     assert "'late' is not one of 'active'" in call("schedules", "list", "--state", "late", "--store", address).complaint
 
 
-@pytest.mark.usefixtures("worker")
-def test_list_the_stores_own(call: Callable[..., Ran], address: str) -> None:
+def test_list_the_stores_own(call: Callable[..., Ran], store: Lineshaft, durable_engine: Engine, address: str) -> None:
     """The store's own housekeeping is listed when it is asked for."""
+    assert store.schedules.get("sums").source == "runtime"
+    ensure_chores(durable_engine, LONG_AGO)
     assert "system" not in call("schedules", "list", "--store", address).out
     shown = call("schedules", "list", "--system", "--json", "--store", address).json
     assert {one["name"] for one in shown if one["source"] == "system"} >= {"lineshaft.prune-jobs"}
@@ -121,7 +124,34 @@ def test_list_says_when_nobody_is_there(
     assert row is not None
     durable_engine.write(lambda tx: records.update_schedule(tx, row._replace(next_at=LONG_AGO)))
     said = call("schedules", "list", "--store", address).err
-    assert "1 schedule is past its time: they tick while a worker runs; see 'workers list'" in said
+    assert "1 schedule is past its time: they tick while a worker runs; see 'lineshaft workers list'" in said
+
+
+@pytest.mark.parametrize(
+    "change, said",
+    [
+        ({"moon": 1}, "another version of Lineshaft wrote it"),
+        (
+            {"recurrence": {"rule": {"type": "once", "times": [2**52]}, "timezone": "Mars/Base"}},
+            "no time zone that this machine knows",
+        ),
+    ],
+)
+def test_what_cannot_be_read_here(
+    call: Callable[..., Ran], durable_engine: Engine, store: Lineshaft, address: str, change: dict[str, Any], said: str
+) -> None:
+    """A schedule of another version, or in a zone that this machine does not know, is told of and hides no other."""
+    assert store.schedules.get("sums").state == "active"
+    row = durable_engine.write(lambda tx: records.lock_schedule(tx, "sums"))
+    assert row is not None
+    declared = msgspec.json.encode({**msgspec.json.decode(row.declared), **change}).decode()
+    durable_engine.write(lambda tx: records.update_schedule(tx, row._replace(declared=declared)))
+    shown = call("schedules", "list", "--json", "--store", address).json
+    assert {one["name"]: said in one["in_words"] for one in shown} == {"fails": False, "report": False, "sums": True}
+    assert "sums" in call("schedules", "list", "--store", address).out
+    ran = call("schedules", "show", "sums", "--store", address)
+    assert ran.err.startswith("its next times cannot be told: ")
+    assert said in ran.out
 
 
 @pytest.mark.usefixtures("store")

@@ -179,9 +179,18 @@ def test_update(call: Callable[..., Ran], store: Lineshaft, address: str) -> Non
     shown = call(
         "schedules", "update", "coded", "--jitter", "none", "--end", "2099-01-01", "--json", "--store", address
     ).json
-    assert (shown["jitter"], shown["end"]) == (0, "2098-12-31T23:00:00Z")
+    assert (shown["jitter"], shown["end"]) == (0, "2099-01-01T22:59:59.999999Z")
     shown = call("schedules", "update", "coded", "--end", "none", "--json", "--store", address).json
     assert (shown["end"], shown["overridden"]) == (None, ["rule", "tags"])
+
+
+def test_a_queue_that_nobody_serves(call: Callable[..., Ran], store: Lineshaft, address: str) -> None:
+    """When workers run and none serves the queue, that is told at once: the jobs would wait."""
+    assert call("schedules", "update", "coded", "--queue", "attic", "--store", address).err == ""
+    with store.worker(["paper"]):
+        said = call("schedules", "update", "coded", "--queue", "cellar", "--store", address).err
+        assert said == "no worker that runs now serves its queue 'cellar'\n"
+        assert call("schedules", "update", "coded", "--queue", "paper", "--store", address).err == ""
 
 
 @pytest.mark.usefixtures("store")

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 from typing import TYPE_CHECKING
 
 import pytest
+
+from tests.cli.test_reference import PAGE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,6 +27,24 @@ def test_a_rule_in_words(call: Callable[..., Ran], tmp_path: Path) -> None:
         "2100-12-24T06:00:00+01:00  2100-12-24T05:00:00Z",
     ]
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_pages_example(call: Callable[..., Ran]) -> None:
+    """docs/cli.md shows what the command prints."""
+    found = re.search(
+        r"^```console\n\$ lineshaft (schedules check .*?[^\\])\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL
+    )
+    assert found is not None
+    assert call(*shlex.split(found[1].replace("\\\n", ""))).out == found[2]
+
+
+def test_a_day_as_an_end(call: Callable[..., Ran]) -> None:
+    """A day without a time is the whole of it: from its first moment, and up to its last."""
+    bounds = ("--start", "2099-12-30", "--end", "2099-12-31")
+    shown = call("schedules", "check", "0 */12 * * *", "--timezone", "Europe/Berlin", *bounds, "--json").json
+    assert shown["next"] == [
+        "2099-12-29T23:00:00Z", "2099-12-30T11:00:00Z", "2099-12-30T23:00:00Z", "2099-12-31T11:00:00Z",
+    ]  # fmt: skip
 
 
 def test_as_json(call: Callable[..., Ran]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import jsonschema
@@ -47,9 +47,13 @@ CALLS = {
     "schedules check": ["schedules check @daily --country DE --closed 2099-01-02", "schedules check --every 1h"],
     "schedules run": ["schedules run made"],
     "schedules run --wait": ["schedules run made --wait"],
+    "schedules backfill": ["schedules backfill made --since 2026-11-01 --until 2026-11-03 --only-missing"],
+    "schedules backfills": ["schedules backfills made"],
+    "schedules cancel-backfill": ["schedules cancel-backfill {backfill}"],
     "schedules pause": ["schedules pause made coded --reason x"],
     "schedules resume": ["schedules resume made coded"],
     "schedules create": ["schedules create new work.add --every 1h --jitter 1m --finish-within 2h --end 2099-01-01"],
+    "schedules expect": ["schedules expect renders shop.render --every 1d"],
     "schedules update": ["schedules update coded --days daily --time 9:00 --tag a --start 2099-01-01"],
     "schedules reset": ["schedules reset coded jitter", "schedules reset coded"],
     "schedules delete": ["schedules delete made --yes"],
@@ -103,15 +107,15 @@ def ids(store: Lineshaft, make_job: MakeJob) -> dict[str, str]:
 
         logging.getLogger("shop").warning("no paper")
 
-    plan(store, talk)
+    backfill = plan(store, talk)
     job = store.enqueue("talk")
     with store.worker({"default": 1}):
         job.wait(20)
-    return found | {"logged": job.id}
+    return found | {"logged": job.id, "backfill": backfill}
 
 
-def plan(store: Lineshaft, task: Task[[], None, Any]) -> None:
-    """Have a schedule that was changed, one that has run, and one that expects something."""
+def plan(store: Lineshaft, task: Task[[], None, Any]) -> str:
+    """Have a schedule that was changed, one that has run, one that expects something; return the id of a backfill."""
 
     @store.task(name="work.add", queue="sums")
     def add(x: int, y: int = 1) -> int:
@@ -123,6 +127,8 @@ def plan(store: Lineshaft, task: Task[[], None, Any]) -> None:
     store.schedules.create("made", add.new(1), every="1d", end=datetime(2099, 1, 1, tzinfo=UTC))
     store.schedules.run("made")
     store.schedules.expect("expected", task, every="1d")
+    since = datetime(2026, 1, 1, tzinfo=UTC)
+    return store.schedules.backfill("made", since, since + timedelta(days=9)).id
 
 
 @pytest.mark.timeout(120)

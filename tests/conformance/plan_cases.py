@@ -139,7 +139,7 @@ def _finish(known: Known) -> dict[str, Case]:
 def _beat(known: Known) -> dict[str, Case]:
     silent = {"worker": WORKER, "now": NOW, "silence": 3_000_000, "lease": 60_000_000}
     return {
-        "beat": _case("beat", {"worker": WORKER, "server": "", "now": NOW, "load": None}),
+        "beat": _case("beat", {"worker": WORKER, "server": "", "now": NOW, "load": None, "oldest": 0}),
         "set_idle": _case("set_idle", {"worker": WORKER, "is_idle": True}),
         "suspects": _case("suspects", silent),
         "cancel_requests": _case("cancel_requests", {"worker": WORKER, "ids": [one.id for one in known.held]}),

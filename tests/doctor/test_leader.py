@@ -38,7 +38,7 @@ def test_all_workers_drain(ward: Ward, change: Change) -> None:
     keep_from_schedules(ward, change)
     found = ward.comes(NoLeader())
     assert found.facts["kind"] == "nobody"
-    assert found.facts["schedules"] >= 2
+    assert found.facts["schedules"] >= 1
     assert "been due for up to 1m" in found.symptom
     assert found.symptom.endswith("although workers live: nobody leads")
     ward.cure(found)

@@ -84,6 +84,27 @@ def test_the_lead_of_whoever_is_gone_is_free(engine: Engine, how: str) -> None:
     assert take(engine, two, 1) == 2
 
 
+def test_the_lead_of_whoever_is_silent_is_free_for_others(engine: Engine) -> None:
+    """Others see the lead of a worker free of which nothing was heard for long; the worker itself does not."""
+    one, two = register(engine), register(engine)
+    take(engine, one, 0)
+    later = NOW + 10
+
+    def seen(worker: int, oldest: int) -> Lead | None:
+        told = engine.write(
+            lambda tx: upkeep.beat(tx, worker=worker, server="", now=later, oldest=oldest) if worker != one else None
+        )
+        return told and told.lead
+
+    assert [seen(two, NOW - 1), seen(two, NOW)] == [Lead(1, one), Lead(1, None)]
+    assert engine.read(lambda tx: see_lead(tx, worker=two, oldest=NOW)) == Lead(1, None)
+    assert engine.read(lambda tx: see_lead(tx, worker=one, oldest=NOW)) == Lead(1, one)
+    assert engine.write(lambda tx: upkeep.beat(tx, worker=one, server="", now=later, oldest=later)) == upkeep.Beaten(
+        False, Lead(1, one)
+    )
+    assert take(engine, two, 1) == 2
+
+
 def test_whoever_drains_or_is_gone_takes_no_lead(engine: Engine) -> None:
     """A worker that is about to end, or was declared dead, does not become the leader."""
     draining, gone = register(engine), register(engine)

@@ -133,7 +133,8 @@ class Host(Process):
 
     def _make_leader(self, worker: int, is_sure: Callable[[], bool]) -> Leader:
         retention, features = self.world.runtime_retention, [Watchkeeping(self)]
-        return Leader(self.engine, worker, duties_of(self.engine, retention, features, Depot(), Subscribers()), is_sure)
+        duties = duties_of(self.engine, retention, features, Depot(), Subscribers())
+        return Leader(self.engine, worker, duties, is_sure, SETTINGS.silence)
 
     def _tell(self, event: JobEvent) -> None:
         number = self.worker.id if self.worker else 0

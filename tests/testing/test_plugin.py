@@ -50,7 +50,7 @@ def test_example_application(pytester: pytest.Pytester, monkeypatch: pytest.Monk
     shutil.copytree(EXAMPLE, pytester.path, dirs_exist_ok=True)
     pytester.makeini("[pytest]\nlineshaft_app = postroom:app")
     result = pytester.runpytest_subprocess(*PLUGIN, "-n", workers)
-    result.assert_outcomes(passed=25)
+    result.assert_outcomes(passed=26)
 
 
 @pytest.mark.parametrize("where", ["ini", "environment", "pyproject", "fixture"])

@@ -261,10 +261,11 @@ class Lineshaft(Gathering, TaskRegistrar):
     def _make_leader(self, worker: int, is_sure: Callable[[], bool]) -> Leader:
         engine = self._store.engine
         duties = duties_of(engine, self.settings.retention, self._features, self._store.depot, self._subscribers)
-        return Leader(engine, worker, duties, is_sure)
+        return Leader(engine, worker, duties, is_sure, self.settings.silence)
 
     def _queues_of_tasks(self) -> list[str]:
-        return list(dict.fromkeys(["default", *(task.defaults.queue for task in self)]))
+        of_schedules = (one.options["queue"] for one in self.declarations if "queue" in one.options)
+        return list(dict.fromkeys(["default", *(task.defaults.queue for task in self), *of_schedules]))
 
     # --- testing ---------------------------------------------------------------------------------------------------
 

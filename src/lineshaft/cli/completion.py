@@ -11,6 +11,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterable
 from contextlib import redirect_stderr, redirect_stdout
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -30,6 +31,7 @@ _SHELLS: Final = ("bash", "zsh", "fish")
 _PATIENCE_SECONDS: Final = 2.0
 _MOST_QUEUES: Final = 200
 _MOST_JOBS: Final = 50
+_MOST_SCHEDULES: Final = 200
 _HEADER_BYTES: Final = 20
 _MODE_AT: Final = 18
 """Where SQLite's file format says twice whether there is a write-ahead log: 2."""
@@ -106,7 +108,7 @@ def complete_jobs(context: click.Context, _parameter: click.Parameter, start: st
 
 def complete_schedules(context: click.Context, _parameter: click.Parameter, start: str) -> list[CompletionItem[str]]:
     """Complete the name of a schedule."""
-    return _completed(context, start, _schedules)
+    return _completed(context, start, partial(_schedules, start=start))
 
 
 def complete_workers(context: click.Context, _parameter: click.Parameter, start: str) -> list[CompletionItem[str]]:
@@ -176,10 +178,13 @@ def _jobs(tx: Tx) -> Iterable[str]:
     return (row.id for row in inspect.list_jobs(tx, inspect.Filter(), limit=_MOST_JOBS, cursor=None))
 
 
-def _schedules(tx: Tx) -> Iterable[str]:
+def _schedules(tx: Tx, start: str) -> Iterable[str]:
+    """Return the first names from `start` on: of thousands, those that begin with it are among them."""
     from lineshaft.features.schedules import records
 
-    return (row.name for row in records.list_schedules(tx))
+    if records.get_schedule(tx, start) is not None:
+        yield start
+    yield from (row.name for row in records.list_schedules(tx, after=start, limit=_MOST_SCHEDULES))
 
 
 def _workers(tx: Tx) -> Iterable[str]:

@@ -141,6 +141,6 @@ def _fate(tick: LastTick) -> str:
         case TickState.SKIPPED:
             return f"was skipped{note}"
         case TickState.MISSED:
-            return f"was missed{note}"
+            return "was missed"
         case _:
             return "has no job any more"

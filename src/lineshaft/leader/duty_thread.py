@@ -13,6 +13,7 @@ from lineshaft.leader.trouble import Trouble
 _LONGEST_SLEEP_SECONDS: Final = 1.0
 """After this time a sleeper looks at the clock again, which may have been set."""
 _CLOCK_WAS_SET_SECONDS: Final = 1.0
+_SHORTEST_SECONDS: Final = 1e-6
 # Whoever wakes a duty all the time takes no more than about a tenth of a core that way.
 _RESTS: Final = 10
 _LONGEST_REST_SECONDS: Final = 0.1
@@ -107,7 +108,7 @@ class DutyThread:
     def _hears(self, seconds: float) -> bool:
         """Sleep, and tell whether somebody woke it."""
         deaf = self._deaf_until - self._clock.monotonic()
-        if deaf <= 0:
+        if deaf < _SHORTEST_SECONDS:
             return self._woken.wait(seconds)
         self._ended.wait(min(deaf, seconds))
         return False

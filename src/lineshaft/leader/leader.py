@@ -14,7 +14,7 @@ from typing import Final
 from lineshaft.engines.base import Engine
 from lineshaft.feature import Duty
 from lineshaft.leader.duty_thread import DutyThread
-from lineshaft.store.lead import Lead, see_lead, take_lead
+from lineshaft.store.lead import Lead, oldest_heartbeat, see_lead, take_lead
 
 _log = logging.getLogger("lineshaft.leader")
 
@@ -23,10 +23,17 @@ _JOIN_SECONDS: Final = 0.25
 
 
 class Leader:
-    """One worker's part in leading; its beats drive it, and it has a thread for each duty while it leads."""
+    """One worker's part in leading; its beats drive it, and it has a thread for each duty while it leads.
 
-    def __init__(self, engine: Engine, worker: int, duties: Sequence[Duty], is_sure: Callable[[], bool]) -> None:
-        self._engine, self._worker, self._duties, self._is_sure = engine, worker, duties, is_sure
+    `is_sure` tells whether it has said that it lives within `silence` (microseconds); after twice that time without a
+    word from the leader another worker takes its place.
+    """
+
+    def __init__(
+        self, engine: Engine, worker: int, duties: Sequence[Duty], is_sure: Callable[[], bool], silence: int
+    ) -> None:
+        self._engine, self._worker, self._duties = engine, worker, duties
+        self._is_sure, self._silence = is_sure, silence
         self._threads: list[DutyThread] = []
         self._term: int | None = None
         """In which it leads."""
@@ -63,7 +70,8 @@ class Leader:
     def look(self) -> None:
         """Read who leads, and do as `hear`."""
         if self._is_open:
-            self.hear(self._engine.read(see_lead))
+            oldest = oldest_heartbeat(self._engine.clock.now(), self._silence)
+            self.hear(self._engine.read(lambda tx: see_lead(tx, worker=self._worker, oldest=oldest)))
 
     def wake(self) -> None:
         """Have all duties look at once; from any thread."""

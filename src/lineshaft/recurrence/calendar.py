@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from functools import cached_property
 from os import PathLike
 from typing import Final
@@ -14,13 +14,14 @@ from msgspec.structs import force_setattr
 
 from lineshaft.errors import ScheduleError
 from lineshaft.recurrence.holiday import Holidays, holidays_of
+from lineshaft.recurrence.zones import ONE_DAY
 
 # A longer stretch of closed days in a row is a mistake, and looking for its end would take time.
 LONGEST_CLOSED: Final = 366
 WEEKDAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 _WEEKEND: Final = ("sat", "sun")
-_HOURS: Final = re.compile(r"([01]?\d|2[0-3]):([0-5]\d) *[-–] *((?:[01]?\d|2[0-3]):[0-5]\d|24:00)")
+_HOURS: Final = re.compile(r"((?:[01]?\d|2[0-3]):[0-5]\d) *[-–] *((?:[01]?\d|2[0-3]):[0-5]\d|24:00)")
 
 
 class Calendar(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True, dict=True):
@@ -83,13 +84,13 @@ class Calendar(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=Tr
         """The working hours as minutes of the day, both included; None for all of them."""
         if self.hours is None:
             return None
-        found = _HOURS.fullmatch(self.hours.strip()) if isinstance(self.hours, str) else None
+        found = _HOURS.fullmatch(str(self.hours).strip())
         if found is None:
             raise ScheduleError(f"calendar: hours={self.hours!r} is no span of a day; give it as '09:00-17:30'")
-        start, end = self.hours.replace("–", "-").split("-")
-        if (span := (minutes_of(start), minutes_of(end)))[0] == span[1]:
+        start, end = minutes_of(found[1]), minutes_of(found[2])
+        if start == end:
             raise ScheduleError(f"calendar: hours={self.hours!r} begin where they end; leave hours= away for all day")
-        return span
+        return start, end
 
     @cached_property
     def holidays(self) -> tuple[Holidays, ...]:
@@ -114,11 +115,19 @@ class Calendar(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=Tr
 
     def open_day(self, day: date, step: int) -> date | None:
         """Return the nearest working day from a day on, looking forward (`step` 1) or back (-1); None within a year."""
+        if len(self._free) == len(WEEKDAYS):
+            return self._listed_day(day, step)
         for _ in range(LONGEST_CLOSED):
             if self.is_open(day):
                 return day
-            day += timedelta(days=step)
+            day += step * ONE_DAY
         return None
+
+    def _listed_day(self, day: date, step: int) -> date | None:
+        """Return the same where only the days of `open` are worked: they need no search."""
+        days = [one for one in self.open if (one >= day if step > 0 else one <= day)]
+        found = None if not days else days[0] if step > 0 else days[-1]
+        return found if found is not None and abs(found - day) < LONGEST_CLOSED * ONE_DAY else None
 
     def is_within_hours(self, minute: float) -> bool:
         """Tell whether a minute of the day lies within the working hours."""

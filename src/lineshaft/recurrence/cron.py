@@ -83,7 +83,7 @@ def read_cron(expression: str) -> CronFields:
         raise ScheduleError(_fault(expression, fields)) from error
 
 
-def split_cron(expression: str) -> tuple[str, ...]:
+def split_cron(expression: object) -> tuple[str, ...]:
     """Return the five fields of an expression, in capitals, a nickname such as `@daily` spelt out."""
     text = expression.strip().lower() if isinstance(expression, str) else ""
     if text == "@reboot":

@@ -36,17 +36,18 @@ def _fixed(fields: CronFields) -> str | None:
 def _repeated(fields: CronFields) -> str | None:
     """Return the times if they come at even distances: all day, or from one hour to another."""
     hour_step, minute_step = _step(fields.hours, 24), _step(fields.minutes, 60)
-    if len(fields.hours) * len(fields.minutes) <= 1 or hour_step is None or minute_step is None:
+    few = 1 if fields.is_wild else _MOST_TIMES
+    if len(fields.hours) * len(fields.minutes) <= few or hour_step is None or minute_step is None:
         return None
     is_all_day = len(fields.hours) * hour_step == 24  # noqa: PLR2004 - hours
     if len(fields.minutes) > 1:
         if hour_step != 1 or fields.minutes[0] != 0:
             return None
         return every(minute_step * MINUTE) + ("" if is_all_day else _from_to(fields))
-    if is_all_day and fields.hours[0] == 0:
-        minute = f" at minute {fields.minutes[0]}" if fields.minutes[0] else ""
+    if is_all_day and 0 in fields.hours:
+        minute = "" if 0 in fields.minutes else f" at minute {min(fields.minutes)}"
         return every(hour_step * HOUR) + minute if fields.is_wild else None
-    return every(hour_step * HOUR) + _from_to(fields) if len(fields.hours) > _MOST_TIMES else None
+    return every(hour_step * HOUR) + _from_to(fields)
 
 
 def _from_to(fields: CronFields) -> str:

@@ -31,7 +31,7 @@ class Dates:
     def __init__(self, months: Month, calendar: Calendar | None, on_closed: OnClosed) -> None:
         self._months = months
         self._calendar = calendar if on_closed != "run" else None
-        self._on_closed = on_closed
+        self._on_closed: OnClosed = on_closed
         self._years_ahead = YEARS_AHEAD if calendar is None else _YEARS_AHEAD_IN_CALENDARS
 
     def first(self, day: date) -> date | None:

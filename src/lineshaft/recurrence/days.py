@@ -47,7 +47,8 @@ _SHORT: Final = {"tues": "tuesday", "thur": "thursday", "thurs": "thursday", **{
 _NUMBER: Final = r"\d{1,3}(?:st|nd|rd|th)|first|second|third|fourth|fifth"
 _PLACE: Final = rf"(?P<number>{_NUMBER})?(?P<last> ?(?:to )?last)?"
 _KIND: Final = rf"(?P<kind>day|{WEEKDAY}|{BUSINESS_DAY}|{'|'.join(DAY_NAMES)})"
-_EVERY: Final = re.compile(rf"every (?:(?P<step>{_NUMBER}|other) )?{_KIND}(?P<monthly> of (?:each |every )?month)?")
+_MONTHLY: Final = rf"(?:(?<={BUSINESS_DAY}) of (?:each |every )?month)?"
+_EVERY: Final = re.compile(rf"every (?:(?P<step>{_NUMBER}|other) )?{_KIND}{_MONTHLY}")
 _NTH: Final = re.compile(
     rf"{_PLACE}(?: {_KIND})?(?P<tail> of (?:each |every )?(?P<period>month|quarter|year|{'|'.join(MONTHS)}))?"
 )
@@ -165,13 +166,15 @@ def read_days(text: str) -> tuple[Term, ...]:
     waiting: list[tuple[int, str | None]] = []  # "1st and" before "3rd monday of the month"
     step: int | None = None  # of "every", which "and friday" goes on with
     for part in _PARTS.split(_plain(text)):
-        every, nth = _EVERY.fullmatch(part), _NTH.fullmatch(part)
+        every = _EVERY.fullmatch(part)
+        # "Every 2nd tuesday of the month" is the 2nd Tuesday of each, as if "every" were not there.
+        nth = _NTH.fullmatch(part.removeprefix("every ") if " of " in part else part)
         if every is not None and not waiting:
             step = _number(every["step"])
-            terms.append(_every(text, part, step, every["kind"], is_monthly=bool(every["monthly"])))
+            terms.append(_every(text, part, step, every["kind"]))
         elif step is not None and part in DAY_NAMES:
             terms.append(EveryNth(step, part))
-        elif nth is not None and (nth["number"] or nth["last"]):
+        elif nth is not None and (nth["number"] or nth["last"]) and _number(nth["number"]) > 0:
             waiting.append((_number(nth["number"]) * (-1 if nth["last"] else 1), nth["kind"]))
             step = None
             if nth["tail"]:
@@ -184,7 +187,7 @@ def read_days(text: str) -> tuple[Term, ...]:
     return tuple(dict.fromkeys(terms))
 
 
-def _plain(text: str) -> str:
+def _plain(text: object) -> str:
     words = text.lower().replace("-", " ").split() if isinstance(text, str) else []
     plain = " ".join(
         _SHORT.get(word.removesuffix(","), word.removesuffix(",")) + "," * word.endswith(",")
@@ -196,8 +199,8 @@ def _plain(text: str) -> str:
     return plain
 
 
-def _every(text: str, part: str, step: int, kind: str, *, is_monthly: bool) -> EveryNth:
-    if step < 1 or (kind == WEEKDAY and step > 1) or (is_monthly and kind != BUSINESS_DAY):
+def _every(text: str, part: str, step: int, kind: str) -> EveryNth:
+    if step < 1 or (kind == WEEKDAY and step > 1):
         raise _unknown(text, part)
     return EveryNth(step, kind)
 

@@ -21,6 +21,8 @@ from lineshaft.recurrence.zones import zone_of
 
 Times = str | time_of_day | Iterable[str | time_of_day]
 
+# Near the last year that there is, a look at the days behind would leave it.
+_YEARS: Final = range(1900, 9900)
 _TIME: Final = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)")
 
 
@@ -48,6 +50,7 @@ def recurrence_of(
 
     Raises `ScheduleError` in one line that names the argument, the place in it and the reason.
     """
+    _check_kind(calendar)
     rule = _rule({"cron": cron, "every": every, "at": at, "days": days}, since, time)
     recurrence = Recurrence(rule, timezone, calendar, on_closed, _bound("start", start), _bound("end", end))
     _check(recurrence)
@@ -88,24 +91,31 @@ def _every(every: Duration, since: Since) -> Every:
     return Every(interval, since)
 
 
-def _once(at: datetime | Iterable[datetime]) -> Once:
-    times = list(at) if isinstance(at, Iterable) and not isinstance(at, str) else [at]
+def _once(at: Any) -> Once:
+    times = _several(at)
     if not times:
         raise ScheduleError("at=[] names no time; give an aware datetime or a list of them")
     return Once(tuple(sorted({_instant("at", one) for one in times})))
 
 
-def _days(days: str, time: Times | None) -> Days:
+def _days(days: str, time: Any) -> Days:
     read_days(days)
     if time is None:
         raise ScheduleError(f"days={days!r} needs a time of day; add time='18:00'")
-    times = [time] if isinstance(time, str | time_of_day) or not isinstance(time, Iterable) else list(time)
+    times = _several(time)
     if not times:
         raise ScheduleError("time=[] names no time of day; give '18:00' or a list of such")
     return Days(" ".join(days.split()), tuple(sorted({_time(one) for one in times})))
 
 
-def _time(value: str | time_of_day) -> str:
+def _several(value: Any) -> list[Any]:
+    try:
+        return [value] if isinstance(value, str) else list(value)
+    except TypeError:
+        return [value]
+
+
+def _time(value: object) -> str:
     text = value.isoformat("auto").removesuffix(":00") if isinstance(value, time_of_day) else value
     found = _TIME.fullmatch(text.strip()) if isinstance(text, str) else None
     if found is None:
@@ -119,16 +129,22 @@ def _bound(name: str, value: datetime | None) -> int | None:
 
 def _instant(name: str, value: datetime) -> int:
     try:
-        return to_instant(value, name)
+        instant = to_instant(value, name)
     except ConfigError as error:
         raise ScheduleError(str(error)) from None
+    if value.year not in _YEARS:
+        raise ScheduleError(f"{name}={value.isoformat()} is out of range; give a time between 1900 and {_YEARS[-1]}")
+    return instant
+
+
+def _check_kind(calendar: object) -> None:
+    if calendar is not None and not isinstance(calendar, Calendar):
+        raise ScheduleError(f"calendar={calendar!r} must be a Calendar(...) or None")
 
 
 def _check(recurrence: Recurrence) -> None:
     calendar, rule, on_closed = recurrence.calendar, recurrence.rule, recurrence.on_closed
     zone_of(recurrence.timezone)
-    if calendar is not None and not isinstance(calendar, Calendar):
-        raise ScheduleError(f"calendar={calendar!r} must be a Calendar(...) or None")
     if on_closed not in get_args(OnClosed):
         raise ScheduleError(f"on_closed={on_closed!r} must be one of {', '.join(map(repr, get_args(OnClosed)))}")
     if calendar is None and on_closed != "skip":

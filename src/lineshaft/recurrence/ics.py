@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from datetime import date, datetime, time, timedelta
+from datetime import date, datetime, time, timedelta, tzinfo
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -14,8 +14,6 @@ from lineshaft.errors import ScheduleError
 from lineshaft.recurrence.zones import ONE_DAY, zone_of
 
 if TYPE_CHECKING:
-    from zoneinfo import ZoneInfo
-
     from icalendar import Event
 
 _UNTIL: Final = re.compile(r"UNTIL=[^;]+")
@@ -36,7 +34,8 @@ def closed_days(path: str | PathLike[str], years: int, timezone: str | None = No
     events = _events(path)
     for event in events:
         try:
-            days.update(_days(event, _moved(event, events, zone), span, zone))
+            own = zone or _zone_of(event)
+            days.update(_days(event, _moved(event, events, own), span, own))
         except ValueError as error:
             name = str(event.get("SUMMARY") or event.get("UID") or "one without a name")
             raise ScheduleError(f"calendar: event {name!r} of {path} cannot be understood: {error}") from error
@@ -58,7 +57,12 @@ def _events(path: str | PathLike[str]) -> list[Event]:
     return [event for event in events if str(event.get("STATUS", "")).upper() != "CANCELLED"]
 
 
-def _moved(event: Event, events: list[Event], zone: ZoneInfo | None) -> set[datetime]:
+def _zone_of(event: Event) -> tzinfo | None:
+    """Return the zone in which an event is written: its last repetition and its exceptions may be written in UTC."""
+    return event.start.tzinfo if isinstance(event.start, datetime) else None
+
+
+def _moved(event: Event, events: list[Event], zone: tzinfo | None) -> set[datetime]:
     """Return the repetitions that another event of the file replaces."""
     if "RECURRENCE-ID" in event:
         return set()
@@ -66,7 +70,7 @@ def _moved(event: Event, events: list[Event], zone: ZoneInfo | None) -> set[date
     return {_wall(one.decoded("RECURRENCE-ID"), zone) for one in others}
 
 
-def _days(event: Event, moved: set[datetime], span: tuple[datetime, datetime], zone: ZoneInfo | None) -> Iterator[date]:
+def _days(event: Event, moved: set[datetime], span: tuple[datetime, datetime], zone: tzinfo | None) -> Iterator[date]:
     begin, end = _wall(event.start, zone), _wall(event.end, zone)
     length = max(end - begin, timedelta(microseconds=1))
     for start in _starts(event, begin, span, zone) - moved:
@@ -76,14 +80,14 @@ def _days(event: Event, moved: set[datetime], span: tuple[datetime, datetime], z
             day += ONE_DAY
 
 
-def _starts(event: Event, begin: datetime, span: tuple[datetime, datetime], zone: ZoneInfo | None) -> set[datetime]:
+def _starts(event: Event, begin: datetime, span: tuple[datetime, datetime], zone: tzinfo | None) -> set[datetime]:
     starts = {begin} | {_wall(start, zone) for start, _ in event.rdates}
     for rule in event.rrules:
         starts.update(_repeated(rule, begin, span, zone))
     return starts - {_wall(one, zone) for one in event.exdates}
 
 
-def _repeated(rule: Any, begin: datetime, span: tuple[datetime, datetime], zone: ZoneInfo | None) -> list[datetime]:
+def _repeated(rule: Any, begin: datetime, span: tuple[datetime, datetime], zone: tzinfo | None) -> list[datetime]:
     from dateutil.rrule import rrulestr  # type: ignore[import-untyped]
 
     if rule["FREQ"][0] in _TOO_OFTEN:
@@ -97,7 +101,7 @@ def _repeated(rule: Any, begin: datetime, span: tuple[datetime, datetime], zone:
     return repeated
 
 
-def _wall(when: date, zone: ZoneInfo | None) -> datetime:
+def _wall(when: date, zone: tzinfo | None) -> datetime:
     if not isinstance(when, datetime):
         return datetime.combine(when, time())
     return (when.astimezone(zone) if zone is not None and when.tzinfo is not None else when).replace(tzinfo=None)

@@ -1,6 +1,6 @@
-"""Ticks that come again after a time, by the clock or since the end of the last job.
+"""Ticks that come again after a time, by the clock.
 
-By the clock, ticks are whole intervals away from an anchor, in real time:
+Ticks are whole intervals away from an anchor, in real time:
 
 - `start`, if one is given;
 - else, for an interval that divides a day evenly, the first moment of each local day, so that `"6h"` ticks at 00:00,
@@ -10,7 +10,6 @@ By the clock, ticks are whole intervals away from an anchor, in real time:
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Final
 
@@ -90,8 +89,8 @@ class MovedWalk:
         self._zone = zone
         self._aligned = aligned
         self._calendar = calendar
-        self._on_closed = on_closed
-        self._landing: Callable[[date], date | None] = landing_of(calendar, on_closed)
+        self._on_closed: OnClosed = on_closed
+        self._landing = landing_of(calendar, on_closed)
 
     def after(self, instant: int) -> int | None:
         """Return the first tick strictly after an instant."""
@@ -109,16 +108,3 @@ class MovedWalk:
             if tick is not None and tick > instant and (found is None or tick < found):
                 found = tick
         return found
-
-
-class FinishWalk:
-    """An interval after an instant, or when the calendar opens again after that."""
-
-    def __init__(self, interval: int, opening: Opening | None) -> None:
-        self._interval = interval
-        self._opening = opening
-
-    def after(self, instant: int) -> int | None:
-        """Return the tick that follows a job's end."""
-        tick = instant + self._interval
-        return tick if self._opening is None else self._opening.opens(tick)

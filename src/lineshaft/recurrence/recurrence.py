@@ -8,9 +8,9 @@ from msgspec import Struct
 
 from lineshaft.recurrence.calendar import Calendar, minutes_of
 from lineshaft.recurrence.cron import read_cron
-from lineshaft.recurrence.dates import Dates
+from lineshaft.recurrence.dates import Dates, Month
 from lineshaft.recurrence.days import FIRST_MONDAY, WordedDays, read_days
-from lineshaft.recurrence.intervals import Aligned, FinishWalk, IntervalWalk, MovedWalk
+from lineshaft.recurrence.intervals import Aligned, IntervalWalk, MovedWalk
 from lineshaft.recurrence.opening import Opening
 from lineshaft.recurrence.rules import Cron, Days, Every, Once, OnClosed, Rule
 from lineshaft.recurrence.walks import FixedWalk, OnceWalk, Walk, WildWalk, moved_instants
@@ -36,24 +36,20 @@ class Recurrence(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=
     @property
     def is_after_finish(self) -> bool:
         """Whether ticks are counted from the end of the last job."""
-        return isinstance(self.rule, Every) and self.rule.since == "finish"
+        return self._pause is not None
 
     def after(self, instant: int) -> int | None:
         """Return the first tick strictly after an instant, None when there is none any more.
 
         Since the finish: the tick that follows a job that ended at this instant.
         """
-        tick = self._walk.after(instant if self.start is None else max(instant, self.start - 1))
-        return tick if tick is not None and (self.end is None or tick <= self.end) else None
+        if self._pause is not None:
+            return self._from(instant + self._pause)
+        return self._before_end(self._walk.after(instant if self.start is None else max(instant, self.start - 1)))
 
     def first(self, now: int) -> int | None:
         """Return the first tick of all for a schedule that begins now: since the finish, now or at its start."""
-        if not self.is_after_finish:
-            return self.after(now)
-        opening = self._opening
-        begin = now if self.start is None else max(now, self.start)
-        tick = begin if opening is None else opening.opens(begin)
-        return tick if tick is not None and (self.end is None or tick <= self.end) else None
+        return self.after(now) if self._pause is None else self._from(now)
 
     def between(self, after: int, until: int, limit: int) -> list[int]:
         """Return the ticks in `(after, until]`, the first `limit` of them; none since the finish."""
@@ -68,29 +64,45 @@ class Recurrence(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=
         """Return what a person would say: `"every weekday at 06:00 Berlin time"`."""
         return in_words(self)
 
+    @property
+    def _pause(self) -> int | None:
+        return self.rule.interval if isinstance(self.rule, Every) and self.rule.since == "finish" else None
+
+    def _from(self, instant: int) -> int | None:
+        """Return the first moment from an instant on at which a job may run."""
+        begin = instant if self.start is None else max(instant, self.start)
+        opening = self._opening
+        return self._before_end(begin if opening is None else opening.opens(begin))
+
+    def _before_end(self, tick: int | None) -> int | None:
+        return tick if tick is not None and (self.end is None or tick <= self.end) else None
+
     @cached_property
     def _walk(self) -> Walk:
         match self.rule:
             case Cron(expression):
                 return self._cron_walk(expression)
             case Days(days, times):
-                return FixedWalk(zone_of(self.timezone), self._worded(days), self._open_minutes(_minutes(times)))
+                return self._days_walk(days, times)
             case Once(times):
                 return OnceWalk(moved_instants(zone_of(self.timezone), times, self.calendar, self.on_closed))
-            case Every(interval, "finish"):
-                return FinishWalk(interval, self._opening)
             case Every(interval, _):
                 return self._interval_walk(interval)
 
     def _cron_walk(self, expression: str) -> Walk:
         fields = read_cron(expression)
-        dates = Dates(fields, self.calendar, self.on_closed)
-        minutes = self._open_minutes(_products(fields.hours, fields.minutes))
-        return (WildWalk if fields.is_wild else FixedWalk)(zone_of(self.timezone), dates, minutes)
+        minutes = _products(fields.hours, fields.minutes)
+        return self._daily_walk(WildWalk if fields.is_wild else FixedWalk, fields, minutes)
 
-    def _worded(self, days: str) -> Dates:
+    def _days_walk(self, days: str, times: tuple[str, ...]) -> Walk:
         anchor = FIRST_MONDAY if self.start is None else wall_of(zone_of(self.timezone), self.start).date()
-        return Dates(WordedDays(read_days(days), self.calendar, anchor), self.calendar, self.on_closed)
+        return self._daily_walk(FixedWalk, WordedDays(read_days(days), self.calendar, anchor), _minutes(times))
+
+    def _daily_walk(self, kind: type[FixedWalk | WildWalk], months: Month, minutes: tuple[int, ...]) -> Walk:
+        dates = Dates(months, self.calendar, self.on_closed)
+        # With no time of day left, a walk would look through all days there are.
+        kept = self._open_minutes(minutes)
+        return kind(zone_of(self.timezone), dates, kept) if kept else OnceWalk(())
 
     def _open_minutes(self, minutes: tuple[int, ...]) -> tuple[int, ...]:
         if self.calendar is None or self.calendar.window is None:
@@ -104,7 +116,7 @@ class Recurrence(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=
             return MovedWalk(zone, aligned, self.calendar, self.on_closed)
         return IntervalWalk(aligned, self._opening)
 
-    @property
+    @cached_property
     def _opening(self) -> Opening | None:
         if self.calendar is None:
             return None

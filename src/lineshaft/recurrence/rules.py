@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 Since = Literal["clock", "finish"]
 OnClosed = Literal["run", "skip", "next", "previous"]
+TimeOfDay = Annotated[str, Meta(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")]
 
 
 class Cron(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True, tag="cron"):
@@ -19,7 +20,7 @@ class Cron(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True, 
 class Every(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True, tag="every"):
     """Again after a time (microseconds), by the clock or since the end of the last job."""
 
-    interval: int
+    interval: Annotated[int, Meta(ge=1)]
     since: Since = "clock"
 
 
@@ -33,7 +34,7 @@ class Days(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True, 
     """On days described in words, at these times of day (`"HH:MM"`, in order)."""
 
     days: str
-    times: tuple[str, ...]
+    times: tuple[TimeOfDay, ...]
 
 
 Rule = Cron | Every | Once | Days

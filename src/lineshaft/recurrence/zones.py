@@ -90,7 +90,10 @@ def change_within(zone: ZoneInfo, since: int, until: int) -> int:
 
 
 def steady_until(zone: ZoneInfo, since: int) -> int:
-    """Return an instant, at most a day after `since`, up to which the zone's clocks run evenly."""
+    """Return an instant, at most a day after `since`, up to which the zone's clocks run evenly.
+
+    No zone has changed its clocks twice within five days since 1990.
+    """
     until = since // SECOND * SECOND + DAY
     if offset_at(zone, since) == offset_at(zone, until):
         return until

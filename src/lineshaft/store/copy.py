@@ -49,9 +49,7 @@ QUEUES: Final = Table("queues", "queues", SQL.take_queues, SQL.load_queues)
 LOGS: Final = Table("logs", "logs of jobs", SQL.take_logs, SQL.load_logs, ("after", "after_claim"))
 UNIQUE_KEYS: Final = Table("unique_keys", "unique keys", SQL.take_unique_keys, SQL.load_unique_keys)
 SCHEDULES: Final = Table("schedules", "schedules", SQL.take_schedules, SQL.load_schedules)
-TICKS: Final = Table(
-    "ticks", "ticks of schedules", SQL.take_ticks, SQL.load_ticks, ("after", "after_at", "after_run")
-)
+TICKS: Final = Table("ticks", "ticks of schedules", SQL.take_ticks, SQL.load_ticks, ("after", "after_at", "after_run"))
 BACKFILLS: Final = Table("backfills", "backfills", SQL.take_backfills, SQL.load_backfills)
 TABLES: Final = (FINISHED, UNFINISHED, QUEUES, LOGS, UNIQUE_KEYS, SCHEDULES, TICKS, BACKFILLS)
 """Everything that a store keeps but its workers, who belong to where they run."""

@@ -1,10 +1,10 @@
 -- name: see_lead
 select coalesce((select term from lineshaft.leader), 0),
        (select holder.id from lineshaft.leader join lineshaft.worker as holder on holder.id = leader.worker
-         where not holder.is_draining);
+         where not holder.is_draining and (holder.heartbeat_at > %(oldest)s or holder.id = %(worker)s));
 
 -- name: take_lead
--- A lead that was free is free as long as its term lasts: the holder of a term never comes back. Who led is woken too.
+-- A lead that was free is so as long as its term lasts; a holder that was only silent hears that it is replaced.
 -- The lock makes a drain of this worker wait, which then frees the lead that it sees.
 with candidate as materialized (
     select id from lineshaft.worker where id = %(worker)s and not is_draining for share

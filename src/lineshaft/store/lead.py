@@ -9,6 +9,8 @@ from lineshaft.store.queries import Statements
 
 SQL: Final = Statements("lead")
 
+_SILENCES: Final = 2
+
 
 class Lead(NamedTuple):
     """Who has the lead of a store."""
@@ -16,16 +18,21 @@ class Lead(NamedTuple):
     term: int
     """Grows with each election; 0: there was none yet."""
     worker: int | None
-    """The leader; None when the lead is free: its holder has resigned, is gone, or drains."""
+    """The leader; None when the lead is free: its holder has resigned, is gone, drains, or is silent for long."""
 
 
 NO_LEAD: Final = Lead(0, None)
 
 
-def see_lead(tx: Tx) -> Lead:
-    """Return who has the lead."""
-    term, worker = tx.run(SQL.see_lead, {})[0]
-    return Lead(term, worker)
+def oldest_heartbeat(now: int, silence: int) -> int:
+    """Return since when a leader must have been heard of: it has stopped its duties long before (microseconds)."""
+    return now - _SILENCES * silence
+
+
+def see_lead(tx: Tx, *, worker: int = 0, oldest: int = 0) -> Lead:
+    """Return who has the lead; the lead of another than `worker` whose heartbeat is older than `oldest` is free."""
+    term, leader = tx.run(SQL.see_lead, {"worker": worker, "oldest": oldest})[0]
+    return Lead(term, leader)
 
 
 def take_lead(tx: Tx, worker: int, *, seen: int, now: int) -> int | None:

@@ -12,7 +12,7 @@ with beaten as (
 )
 select beaten.is_draining, coalesce((select term from lineshaft.leader), 0),
        (select holder.id from lineshaft.leader join lineshaft.worker as holder on holder.id = leader.worker
-         where not holder.is_draining)
+         where not holder.is_draining and (holder.heartbeat_at > %(oldest)s or holder.id = %(worker)s))
   from beaten;
 
 -- name: set_idle

@@ -82,9 +82,12 @@ def register_worker(
     return int(tx.run(SQL.register_worker, params)[0][0])
 
 
-def beat(tx: Tx, *, worker: int, server: str, now: int, load: str | None = None) -> Beaten | None:
-    """Renew a worker's lease and note its load (JSON; None leaves it); None when it was declared dead meanwhile."""
-    rows = tx.run(SQL.beat, {"worker": worker, "server": server, "now": now, "load": load})
+def beat(tx: Tx, *, worker: int, server: str, now: int, load: str | None = None, oldest: int = 0) -> Beaten | None:
+    """Renew a worker's lease and note its load (JSON; None leaves it); None when it was declared dead meanwhile.
+
+    `oldest` is as for `store.lead.see_lead`.
+    """
+    rows = tx.run(SQL.beat, {"worker": worker, "server": server, "now": now, "load": load, "oldest": oldest})
     return Beaten(is_draining=bool(rows[0][0]), lead=Lead(*rows[0][1:])) if rows else None
 
 

@@ -7,7 +7,7 @@ select last_insert_rowid();
 update lineshaft_worker set heartbeat_at = :now, server = :server, load = coalesce(:load, load) where id = :worker;
 select is_draining, coalesce((select term from lineshaft_leader), 0),
        (select holder.id from lineshaft_leader join lineshaft_worker as holder on holder.id = lineshaft_leader.worker
-         where not holder.is_draining)
+         where not holder.is_draining and (holder.heartbeat_at > :oldest or holder.id = :worker))
   from lineshaft_worker where id = :worker;
 
 -- name: set_idle

@@ -160,7 +160,8 @@ class _Replaceable:
 
     def __init__(self, make: Callable[[], Worker], faults: Chaos) -> None:
         self._make, self._faults = make, faults
-        self._worker = make()
+        with faults.spared():
+            self._worker = make()
         self._is_over = threading.Event()
         self._thread = threading.Thread(target=self._tear, name="lineshaft-chaos", daemon=True)
 
@@ -189,7 +190,8 @@ class _Replaceable:
         while not self._is_over.wait(_KILL_LOOK_SECONDS):
             if self._faults.wants_kill():
                 self._worker.stop(0)
-                self._worker = self._make()
+                with self._faults.spared():  # it brings the store's schedules in line
+                    self._worker = self._make()
                 self._start_worker()
 
     def _start_worker(self) -> None:

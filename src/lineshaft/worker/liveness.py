@@ -22,7 +22,7 @@ from lineshaft.feature import Feature
 from lineshaft.store.claim import Expired, cancel_requests, expire_overdue
 from lineshaft.store.epoch import epoch_began_at
 from lineshaft.store.finish import LogLines, Progress, save_logs, save_progress
-from lineshaft.store.lead import Lead
+from lineshaft.store.lead import Lead, oldest_heartbeat
 from lineshaft.store.upkeep import Blocked, beat, set_blocked
 from lineshaft.worker.ended import expired_jobs, show
 from lineshaft.worker.leading import Leading, NoLeader
@@ -94,7 +94,10 @@ class Upkeep:
         server = self._lock.renew()
         now, asked_at = self._engine.clock.now(), self._engine.clock.monotonic()
         load = self._load()
-        beaten = self._engine.write(lambda tx: beat(tx, worker=self._worker, server=server, now=now, load=load))
+        oldest = oldest_heartbeat(now, self._settings.silence)
+        beaten = self._engine.write(
+            lambda tx: beat(tx, worker=self._worker, server=server, now=now, load=load, oldest=oldest)
+        )
         if beaten is None:
             self._on_lease_lost(self._why_lost())
             return None
@@ -152,10 +155,7 @@ class Upkeep:
         return min(_MARGIN, self._settings.lease // 4) / SECOND
 
     def is_sure(self) -> bool:
-        """Tell whether nobody can have taken this worker for dead: only a free lock and an old heartbeat together do.
-
-        What only one worker may do has to wait while that is in doubt.
-        """
+        """Tell whether others have heard of it within `silence`; later than that they may lead in its place."""
         silent = self._engine.clock.monotonic() - self._renewed_at
         return not self.is_away and silent < self._settings.silence / SECOND
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from collections.abc import Sequence
 
 from lineshaft.clock import SECOND, to_datetime
 from lineshaft.config import Retention, Settings
@@ -22,11 +21,7 @@ from lineshaft.worker.ended import ended_job, show
 _log = logging.getLogger("lineshaft.worker")
 
 
-class _Batch(NamedTuple):
-    """What one transaction of a rescue did; its worker may have finished some of those that were found."""
-
-    found: int
-    written: list[tuple[Orphan, Transition]]
+_Rescued = tuple[Orphan, Transition]
 
 
 class Rescuer:
@@ -82,34 +77,36 @@ class Rescuer:
         return self._engine.read(find)
 
     def _rescue(self, gone: Suspect) -> int:
-        count = 0
-        while (batch := self._engine.write(self._batch(gone))).found:
-            count += len(batch.written)
-            for one, transition in batch.written:
-                self._tell(one, transition)
-        if self._engine.write(lambda tx: self._remove(tx, gone)):
+        written, was_there = self._engine.write(lambda tx: self._bury(tx, gone))
+        for one, transition in written:
+            self._tell(one, transition)
+        if was_there:
             message = "worker %d (%s, process %d) is gone; %d of its jobs are put back"
-            _log.warning(message, gone.id, gone.host, gone.pid, count)
-        return count
+            _log.warning(message, gone.id, gone.host, gone.pid, len(written))
+        return len(written)
 
-    @staticmethod
-    def _remove(tx: Tx, gone: Suspect) -> bool:
-        """Delete its row; if it led, all workers are woken, and one of them leads at once."""
+    def _bury(self, tx: Tx, gone: Suspect) -> tuple[list[_Rescued], bool]:
+        """Put back what it held and delete its row, and tell whether that was there.
+
+        In one transaction: a worker that lives after all, and found its row, would claim its jobs anew beside
+        their code. If it led, all workers are woken, and one of them leads at once.
+        """
+        written: list[_Rescued] = []
+        while held := orphans(tx, gone.id):
+            written += self._put_back(tx, held, gone)
+        was_there = remove_worker(tx, gone.id)
         resign_lead(tx, gone.id)
-        return remove_worker(tx, gone.id)
+        return written, was_there
 
-    def _batch(self, gone: Suspect) -> Callable[[Tx], _Batch]:
-        def put_back(tx: Tx) -> _Batch:
-            now = self._engine.clock.now()
-            held = orphans(tx, gone.id)
-            transitions = [self._decide(one, gone, now) for one in held]
-            written = write_transitions(tx, transitions, worker=gone.id, now=now, keep=self._retention.until(now))
-            by_held = {one.held: one for one in held}
-            ended = [ended_job(by_held[one.held], one, by_held[one.held].started_at) for one in written]
-            show(self._features, tx, ended, now, is_certain=written.is_certain)
-            return _Batch(len(held), [(by_held[one.held], one) for one in written])
-
-        return put_back
+    def _put_back(self, tx: Tx, held: Sequence[Orphan], gone: Suspect) -> list[_Rescued]:
+        """Write what becomes of jobs; their worker may have finished some of those that were found."""
+        now = self._engine.clock.now()
+        transitions = [self._decide(one, gone, now) for one in held]
+        written = write_transitions(tx, transitions, worker=gone.id, now=now, keep=self._retention.until(now))
+        by_held = {one.held: one for one in held}
+        ended = [ended_job(by_held[one.held], one, by_held[one.held].started_at) for one in written]
+        show(self._features, tx, ended, now, is_certain=written.is_certain)
+        return [(by_held[one.held], one) for one in written]
 
     def _decide(self, one: Orphan, gone: Suspect, now: int) -> Transition:
         message = f"worker {gone.id} (process {gone.pid} on {gone.host}) was gone while it ran the job"

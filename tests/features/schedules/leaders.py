@@ -122,7 +122,10 @@ class Leaders:
     def changes(self) -> list[tuple[str, str]]:
         """What the dead man's switch has told so far, with the schedule."""
         return [
-            (look.decision.change, look.row.name) for batch in self.batches for look in batch.looks if look.decision.change
+            (look.decision.change, look.row.name)
+            for batch in self.batches
+            for look in batch.looks
+            if look.decision.change
         ]
 
     def ticks(self, run: str, name: str = NAME) -> list[TickRow]:

@@ -205,6 +205,16 @@ def test_update_refuses(app: Lineshaft, report: Task[..., Any, Any], row: Row) -
     assert row("nightly").version == 1
 
 
+def test_update_of_a_watch(app: Lineshaft, report: Task[..., Any, Any]) -> None:
+    """What is only expected of a task has a rule, and nothing that concerns jobs."""
+    app.schedules.expect("reported", report, every="1h")
+    assert app.schedules.update("reported", every="2h").rule["every"] == "2h"
+    with pytest.raises(ScheduleError, match="'reported': unexpected 'queue'"):
+        app.schedules.update("reported", queue="q")
+    with pytest.raises(ScheduleError, match="'reported': since='finish' counts from the end of jobs"):
+        app.schedules.update("reported", since="finish")
+
+
 def test_same_again(app: Lineshaft, report: Task[..., Any, Any], row: Row) -> None:
     """A change to what it is already is none: the version, and with it every tick, stays."""
     app.schedules.create("nightly", report.new(), every="1h")
@@ -241,9 +251,8 @@ def test_pause_and_resume(app: Lineshaft, report: Task[..., Any, Any], clock: Ma
     app.schedules.create("hourly", report.new(), every="1h")
     paused = app.schedules.pause("hourly", by="Ada", reason="paper jam")
     assert (paused.state, paused.next_at, paused.paused_by, paused.pause_reason) == ("paused", None, "Ada", "paper jam")
-    since = paused.paused_at
     clock.advance("5h")
-    assert app.schedules.update("hourly", paused=True).paused_at == since
+    assert app.schedules.update("hourly", paused=True) == paused
     back = app.schedules.update("hourly", paused=False)
     assert (back.state, back.paused_at, back.paused_by, back.pause_reason) == ("active", None, None, None)
     assert back.next_at == datetime(2026, 3, 2, 18, tzinfo=BERLIN)

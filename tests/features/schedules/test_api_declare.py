@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
@@ -35,6 +37,13 @@ def test_task_stays_what_it_is(app: Lineshaft) -> None:
     assert report("a", 2) == "aa"
     assert app.find("report") is report
     assert [one.name for one in app.declarations] == ["report"]
+
+
+def test_workers_serve_its_queue(app: Lineshaft) -> None:
+    """Workers that are told no queues serve those that schedules name, or their jobs would wait for ever."""
+    declare(app, cron="0 6 * * *", queue="paper")
+    with app.worker() as running:
+        assert "paper" in running.worker.queues
 
 
 def test_several_above_one_task(app: Lineshaft) -> None:
@@ -229,3 +238,14 @@ def test_annotations_that_come_later(app: Lineshaft) -> None:
             early.new("seven")  # type: ignore[arg-type]
     finally:
         del globals()["Later"]
+
+
+def test_import_stays_light() -> None:
+    """A program that schedules nothing reads neither rules nor calendars nor time zones."""
+    code = (
+        "import sys, lineshaft; lineshaft.Lineshaft('memory://');"
+        "print([m for m in ('lineshaft.recurrence', 'lineshaft.app.schedules', 'zoneinfo', 'cronsim', 'holidays') "
+        "if m in sys.modules])"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == "[]"

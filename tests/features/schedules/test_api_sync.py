@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any, Final
 
 import pytest
@@ -12,7 +13,9 @@ import pytest
 from lineshaft import Lineshaft, ScheduleError
 from lineshaft.app.schedules import Synced
 from lineshaft.clock import HOUR
-from tests.plugins.apps import StartWorker
+from lineshaft.features.schedules import declared
+from lineshaft.worker_process import running_worker
+from tests.plugins.apps import LIMIT, StartWorker, unmeasured
 
 Deploy = Callable[..., Lineshaft]
 
@@ -175,6 +178,36 @@ def test_many_at_once(deploy: Deploy) -> None:
     assert {row.version for row in map(apps[0].schedules._row, many)} == {1, 2}
 
 
+def test_two_versions_at_once(deploy: Deploy) -> None:
+    """Of two versions that start at the same time one holds in the end, whole: they never mix."""
+    old = {f"s{n:02}": {"every": "2h"} for n in range(10)}
+    new = {f"s{n:02}": {"every": "3h"} for n in range(5, 15)}
+    apps = [deploy(old if n % 2 else new) for n in range(PROCESSES)]
+    with ThreadPoolExecutor(PROCESSES) as pool:
+        list(pool.map(lambda app: app.schedules.sync(), apps))
+    found = {one.name: {"every": one.rule["every"]} for one in apps[0].schedules.list() if one.state == "active"}
+    assert found in (old, new)
+
+
+def test_created_in_that_moment(deploy: Deploy, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A name that is taken at run time between our look and our write is refused like any that is taken."""
+    app, other = deploy(HOURLY), deploy({})
+    lock = declared.lock_schedule
+
+    def taken_just_now(tx: Any, name: str) -> Any:
+        found = lock(tx, name)
+        if found is None and tx.dialect == "postgres":  # on SQLite nobody can: there is one writer
+            other.schedules.create(name, other.find("sweep").new(), every="1h")
+        return found
+
+    monkeypatch.setattr(declared, "lock_schedule", taken_just_now)
+    if app.settings.store.startswith("sqlite"):
+        assert app.schedules.sync() == Synced(added=("hourly",))
+    else:
+        with pytest.raises(ScheduleError, match="'hourly' was created at run time"):
+            app.schedules.sync()
+
+
 def test_worker_start(deploy: Deploy, start_worker: StartWorker, caplog: pytest.LogCaptureFixture) -> None:
     """A worker's start brings the store in line, and says so in one line when that changed anything."""
     caplog.set_level(logging.INFO, "lineshaft.schedules")
@@ -195,3 +228,33 @@ def test_cost_when_nothing_changed(deploy: Deploy, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(engine, "read", lambda operation: (calls.append("read"), read(operation))[1])
     assert app.schedules.sync() == Synced()
     assert calls == ["read"]
+
+
+CODE: Final = """
+from lineshaft import Lineshaft
+app = Lineshaft()
+
+@app.schedule(every="1h", name="hourly")
+@app.task
+def sweep():
+    pass
+
+@app.task(runs_in="process")
+def apart():
+    return [one.state for one in app.schedules.list() if one.name == "hourly"]
+"""
+
+
+def test_command(durable_url: str, make_app: Callable[..., Lineshaft], tmp_path: Path) -> None:
+    """`lineshaft worker` brings the store in line, a process under a supervisor too; a lane's child does not."""
+    (tmp_path / "clerk.py").write_text(CODE)
+    app = make_app(durable_url)
+    app.migrate()
+    log = tmp_path / "log"
+    with running_worker(
+        "clerk:app", durable_url, "--processes", "2", log=log, environment={**unmeasured(), "PYTHONPATH": str(tmp_path)}
+    ):
+        job = app.enqueue("clerk.apart")
+        assert job.result(timeout=LIMIT) == ["active"]
+    assert app.schedules.get("hourly").declared_by == "clerk:app"
+    assert log.read_text().count("schedules of clerk:app: 1 added (hourly)") == 1

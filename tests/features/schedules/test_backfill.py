@@ -7,12 +7,20 @@ from typing import TYPE_CHECKING
 import msgspec
 import pytest
 
-from lineshaft.clock import HOUR, MINUTE, SECOND
+from lineshaft.clock import DAY, HOUR, MINUTE, SECOND
 from lineshaft.errors import ScheduleError
-from lineshaft.features.schedules.backfill import MOST_TICKS, advance_backfills, check_backfill, portion, unbounded
+from lineshaft.features.schedules.backfill import (
+    MOST_TICKS,
+    advance_backfills,
+    check_backfill,
+    list_backfills,
+    portion,
+    unbounded,
+)
 from lineshaft.features.schedules.batch import work_off
 from lineshaft.features.schedules.definition import Definition
 from lineshaft.features.schedules.records import TickState
+from lineshaft.features.unique import UniqueFeature
 from lineshaft.options import JobTemplate, StoredUnique
 from lineshaft.recurrence import Cron, Every, Recurrence
 from lineshaft.store.control import cancel_jobs, delete_jobs, limit_queue
@@ -103,7 +111,7 @@ def test_pause_in_the_midst(leaders: Leaders) -> None:
 
 
 def test_bounds_of_the_schedule_do_not_count(engine: Engine) -> None:
-    """A range before the schedule's start, or after its end, is backfilled: the bounds say when it ticks by the clock."""
+    """A range before the schedule's start, or after its end, is backfilled too."""
     leaders = Leaders(engine)
     recurrence = Recurrence(Cron("0 * * * *"), start=hours_before(2), end=hours_before(1))
     leaders.create(Definition(recurrence, job=JOB))
@@ -205,8 +213,6 @@ def test_full_queue(leaders: Leaders) -> None:
 
 def test_unique_jobs(engine: Engine) -> None:
     """Where the job before holds the unique key, the tick is skipped, the history says so, and the backfill goes on."""
-    from lineshaft.features.unique import UniqueFeature
-
     leaders = Leaders(engine, features=[UniqueFeature()])
     template = msgspec.structs.replace(JOB, unique=StoredUnique(), unique_text="[]")
     leaders.create(Definition(HOURLY, job=template))
@@ -239,6 +245,25 @@ def test_schedule_that_enqueues_no_more(leaders: Leaders) -> None:
     leaders.define(Definition(Recurrence(Every(HOUR, "finish")), job=JOB))
     leaders.lead_on()
     assert leaders.get(run).state == "cancelled"
+
+
+def test_pruning(leaders: Leaders) -> None:
+    """Backfills are deleted after their time, but not while a job of theirs is unfinished."""
+    runs = [leaders.backfill(hours_before(2), NOW) for _ in range(3)]
+    leaders.lead_on()
+    for run in runs:
+        leaders.cancel(run)
+    leaders.wait(HOUR)
+    ended = leaders.end()
+    unfinished = {tick.job: run for run in runs for tick in leaders.ticks(run) if tick.job != ended}
+    deleted, kept = unfinished
+    leaders.engine.write(lambda tx: delete_jobs(tx, [deleted or ""]))
+    feature = leaders.features[0]
+    feature.periodic(leaders.engine.write, leaders.now)
+    assert leaders.engine.read(lambda tx: len(list_backfills(tx, "hourly", limit=10))) == 3
+    feature.periodic(leaders.engine.write, leaders.now + 30 * DAY)
+    [left] = leaders.engine.read(lambda tx: list_backfills(tx, "hourly", limit=10))
+    assert (left.id, left.unfinished) == (unfinished[kept], 1)
 
 
 # --- whoever dies when ------------------------------------------------------------------------------------------------

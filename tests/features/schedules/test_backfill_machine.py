@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING
 
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
 from lineshaft.clock import HOUR, MINUTE
 from lineshaft.engines.base import Sql, Statement
@@ -59,9 +66,7 @@ class BackfillMachine(RuleBasedStateMachine):
         self.leaders.create(Definition(Recurrence(Every(EVERY)), job=JOB))
 
     @precondition(lambda self: len(self.begun) < 3)
-    @rule(
-        back=st.integers(1, 12), count=st.integers(1, 12), at_most=st.integers(1, MOST), only_missing=st.booleans()
-    )
+    @rule(back=st.integers(1, 12), count=st.integers(1, 12), at_most=st.integers(1, MOST), only_missing=st.booleans())
     def begin(self, back: int, count: int, at_most: int, *, only_missing: bool) -> None:
         """Begin a backfill."""
         leaders = self.leaders

@@ -17,20 +17,21 @@ JOB = JobTemplate("shop.report", "[[],{}]", "default", 3)
 intervals = st.sampled_from([MINUTE, 5 * MINUTE, 7 * MINUTE, HOUR])
 catch_ups = st.sampled_from(["none", "one", "all"])
 offsets = st.integers(-HOUR, 30 * HOUR)
+graces = st.sampled_from([0, MINUTE, HOUR])
+ends = st.sampled_from([None, BEGIN + 10 * HOUR])
 
 
 def definition(recurrence: Recurrence, catch_up: CatchUp = "one", limit: int = 100, grace: int = MINUTE) -> Definition:
     return Definition(recurrence, job=JOB, catch_up=catch_up, catch_up_limit=limit, grace=grace)
 
 
-@given(intervals, catch_ups, st.integers(1, 50), st.sampled_from([0, MINUTE, HOUR]), offsets, st.booleans())
-@example(MINUTE, "all", 3, MINUTE, 30 * HOUR, True)
-@example(MINUTE, "none", 3, 0, 0, False)
+@given(intervals, catch_ups, st.integers(1, 50), graces, offsets, ends)
+@example(MINUTE, "all", 3, MINUTE, 30 * HOUR, BEGIN + 10 * HOUR)
+@example(MINUTE, "none", 3, 0, 0, None)
 def test_ticks_are_those_of_the_model(
-    interval: int, catch_up: CatchUp, limit: int, grace: int, offset: int, ends: bool
+    interval: int, catch_up: CatchUp, limit: int, grace: int, offset: int, end: int | None
 ) -> None:
-    """Each tick within the grace is acted on; of older ones none, the latest, or the latest so many; the next follows."""
-    end = BEGIN + 10 * HOUR if ends else None
+    """Each tick within the grace is acted on; of older ones none, the latest, or the latest so many; then the next."""
     recurrence = Recurrence(Every(interval), end=end)
     first = recurrence.after(BEGIN)
     assert first is not None

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -10,14 +13,13 @@ import pytest
 from lineshaft import Backfill, BackfillNotFound, ConfigError, Lineshaft, ScheduleError, ScheduleNotFound, current_job
 from lineshaft.clock import SECOND, to_instant
 from lineshaft.features.schedules.records import get_schedule
-from tests.plugins.apps import eventually
+from tests.plugins.apps import QUICK, eventually
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from lineshaft import Schedule
-    from tests.plugins.apps import Gates, StartWorker
+    from tests.plugins.apps import Gates, StartProcess, StartWorker
 
+WORK = Path(__file__).parent / "process_work.py"
 YEARLY = "0 0 1 1 *"
 
 
@@ -42,7 +44,7 @@ def test_completions_are_noted(app: Lineshaft, start_worker: StartWorker) -> Non
         with current_job().transaction():
             pass
 
-    @app.task(retry=1)
+    @app.task(retry=None)
     def bad() -> None:
         raise ValueError
 
@@ -64,10 +66,11 @@ def test_completions_are_noted(app: Lineshaft, start_worker: StartWorker) -> Non
     assert succeeded_at(app, "other-runs") is None
 
 
-def test_process_lane(durable_app: Lineshaft, start_process_worker: Callable[[], Any]) -> None:
+def test_process_lane(durable_app: Lineshaft, durable_url: str, start_process: StartProcess) -> None:
     """A job that completed itself in a child process is noted by the worker that started the child."""
     durable_app.schedules.expect("sums", "sums.own", cron=YEARLY)
-    start_process_worker()
+    worker = start_process(WORK, durable_url, json.dumps(QUICK))
+    worker.expect("ready")
     job = durable_app.enqueue("sums.own")
     eventually(lambda: job.refresh().state.is_final)
     assert job.state == "completed"
@@ -94,7 +97,7 @@ def test_told_and_taken_back(app: Lineshaft, start_worker: StartWorker, gates: G
 
 
 def test_expectation_is_a_schedule(app: Lineshaft) -> None:
-    """What is expected is listed, paused, changed and deleted as schedules are, enqueues nothing, and replaces itself."""
+    """What is expected is listed, paused, changed and deleted as schedules are, and enqueues nothing."""
 
     @app.task
     def report() -> None: ...
@@ -159,16 +162,20 @@ def test_backfill(app: Lineshaft, start_worker: StartWorker, gates: Gates) -> No
     assert {tick.run for tick in app.schedules.history("nightly")} == {made.id}
 
 
-async def test_backfill_without_a_worker(app: Lineshaft, gates: Gates) -> None:
-    """Listed, cancelled and refused the same by the asynchronous calls."""
+def test_backfill_without_a_worker(app: Lineshaft, gates: Gates) -> None:
+    """What is begun by the asynchronous calls is listed, cancelled and refused by both kinds."""
     nightly(app, gates)
     until = datetime.now(UTC)
-    first = await app.schedules.abackfill("nightly", until - timedelta(days=9), until, at_most=4, only_missing=True)
-    second = await app.schedules.abackfill("nightly", until - timedelta(days=2), until)
-    assert [one.id for one in await app.schedules.abackfills("nightly")] == [second.id, first.id]
-    assert [one.id for one in app.schedules.backfills("nightly", limit=1)] == [second.id]
-    cancelled: Backfill = await app.schedules.acancel_backfill(first.id)
+
+    async def begin() -> tuple[Backfill, Backfill, Backfill]:
+        first = await app.schedules.abackfill("nightly", until - timedelta(days=9), until, at_most=4, only_missing=True)
+        second = await app.schedules.abackfill("nightly", until - timedelta(days=2), until)
+        assert [one.id for one in await app.schedules.abackfills("nightly")] == [second.id, first.id]
+        return first, second, await app.schedules.acancel_backfill(first.id)
+
+    first, second, cancelled = asyncio.run(begin())
     assert (cancelled.state, cancelled.only_missing) == ("cancelled", True)
+    assert [one.id for one in app.schedules.backfills("nightly", limit=1)] == [second.id]
     assert app.schedules.cancel_backfill(first.id) == cancelled
     with pytest.raises(BackfillNotFound, match="'lineshaft schedules backfills NAME' lists"):
         app.schedules.cancel_backfill("gone")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,9 +11,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
 from lineshaft.clock import HOUR, MINUTE, SECOND
+from lineshaft.features.schedules.batch import work_off
 from lineshaft.features.schedules.definition import Definition, stored_text
 from lineshaft.features.schedules.overdue import find_late
-from lineshaft.features.schedules.records import ScheduleRow
+from lineshaft.features.schedules.records import get_schedule, update_schedule
 from lineshaft.features.schedules.watchlist import Watchlist
 from lineshaft.recurrence import Every, Recurrence
 from tests.features.schedules.leaders import HOURLY, JOB, NAME, Leaders
@@ -20,7 +22,7 @@ from tests.features.schedules.test_backfill_machine import EMPTY
 from tests.plugins.engines import NOW
 
 if TYPE_CHECKING:
-    from lineshaft.engines.base import Engine
+    from lineshaft.engines.base import Engine, Tx
 
 WITHIN = 20 * MINUTE
 SWITCHED = Definition(HOURLY, job=JOB, finish_within=WITHIN)
@@ -179,8 +181,6 @@ def test_two_leaders(postgres_engine: Engine) -> None:
     leaders.create(SWITCHED)
     go_to(leaders, TICK + WITHIN)
     leaders.wait(LEEWAY)
-    from lineshaft.features.schedules.batch import work_off
-
     with postgres_engine.transaction() as tx:
         leaders.batches.append(work_off(tx, leaders.features, leaders.clock))
         leaders.lead()
@@ -193,8 +193,6 @@ def test_schedule_of_another_version(leaders: Leaders) -> None:
     leaders.create(SWITCHED, "other")
     text = stored_text(SWITCHED).replace('"job"', '"work"')
     row = leaders.row()
-    from lineshaft.features.schedules.records import update_schedule
-
     leaders.engine.write(lambda tx: update_schedule(tx, row._replace(declared=text)))
     leaders.wait(2 * HOUR)
     found, unreadable = leaders.engine.read(lambda tx: find_late(tx, leaders.now))
@@ -235,7 +233,7 @@ def test_expected_task(expecting: Leaders) -> None:
 
 
 def test_nothing_completes_at_all(expecting: Leaders) -> None:
-    """A task of which no job ever completes is overdue from the second tick on; whoever looks without a leader sees it."""
+    """A task of which no job ever completes is overdue from the second tick on, also where nobody leads."""
     expecting.lead_on()
     expecting.wait(2 * HOUR + LEEWAY)
     assert late(expecting) == [(NAME, NOW + 2 * HOUR)]
@@ -351,7 +349,7 @@ class OverdueMachine(RuleBasedStateMachine):
     def told_in_turn(self) -> None:
         """It is told that it recovered only after it was told that it is overdue, and once."""
         changes = [change for change, _ in self.leaders.changes()]
-        for before, after in zip(changes, changes[1:], strict=False):
+        for before, after in pairwise(changes):
             assert (before, after) != ("recovered", "recovered")
         assert changes[:1] != ["recovered"]
 
@@ -369,7 +367,7 @@ class OverdueMachine(RuleBasedStateMachine):
         ticks = [at for at in range(NOW + HOUR, now + 1, HOUR) if at > self.since]
         done = [at for at in self.done if at >= self.since]
         if self.definition.action == "check":
-            spans = zip(ticks, ticks[1:], strict=False)
+            spans = pairwise(ticks)
             missing = [end for begin, end in spans if not any(begin <= at for at in done)]
             open_since = [end for end in missing if end + LEEWAY <= now]
             return min(open_since, default=None)
@@ -380,11 +378,8 @@ class OverdueMachine(RuleBasedStateMachine):
         return {tick.job: tick.at for tick in self.leaders.ticks("") if tick.job is not None}
 
     @staticmethod
-    def _is_there(tx: object) -> bool:
-        from lineshaft.features.schedules.records import get_schedule
-
-        found: ScheduleRow | None = get_schedule(tx, NAME)  # type: ignore[arg-type]
-        return found is not None
+    def _is_there(tx: Tx) -> bool:
+        return get_schedule(tx, NAME) is not None
 
 
 @pytest.mark.parametrize("definition", [SWITCHED, EXPECTED], ids=["finish_within", "expect"])

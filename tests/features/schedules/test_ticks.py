@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from lineshaft.clock import HOUR, MINUTE, SECOND
 from lineshaft.features.schedules.definition import Definition, Overlap
-from lineshaft.features.schedules.due import Due
+from lineshaft.features.schedules.due import Due, Missed
 from lineshaft.features.schedules.records import BY_CLOCK, MANUAL, OpenTick, ScheduleRow, TickRow, TickState
 from lineshaft.features.schedules.ticks import LOOK_AGAIN, MOST_WAITING, Decision, decide
 from lineshaft.options import JobTemplate
@@ -116,7 +116,7 @@ def test_the_line_has_an_end() -> None:
 
 def test_missed_ticks_leave_one_row() -> None:
     """Of the ticks that are not caught up the last one is kept, with their number."""
-    found = look("allow", Due((), (NOW - HOUR, 7), NOW + HOUR))  # type: ignore[arg-type]
+    found = look("allow", Due((), Missed(NOW - HOUR, 7), NOW + HOUR))
     [tick] = found.new
     assert (tick.at, tick.state, tick.note) == (NOW - HOUR, TickState.MISSED, "missed, the last of 7")
     assert found.move.last_at == NOW - HOUR

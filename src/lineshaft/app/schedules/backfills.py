@@ -54,19 +54,20 @@ class BackfillCalls:
     _store: Store
 
     def backfill(
-        self, name: str, since: datetime, until: datetime, *, at_most: int = 1, only_missing: bool = False
+        self, name: str, since: datetime, until: datetime | None = None, *, at_most: int = 1, only_missing: bool = False
     ) -> Backfill:
         """Have the jobs of a schedule's ticks from `since` up to, and without, `until` enqueued, in order.
 
-        Both are aware and past. No more than `at_most` of the jobs, 10,000 at most, are unfinished at once; with
-        `only_missing`, ticks that have a job already are left out. A schedule that is paused, removed from the code or
-        over can be backfilled as well. The leader does the work, one job a tick whatever is killed meanwhile.
+        Both are aware and past; without `until` it is now. No more than `at_most` of the jobs, 10,000 at most, are
+        unfinished at once; with `only_missing`, ticks that have a job already are left out. A schedule that is paused,
+        removed from the code or over can be backfilled as well. The leader does the work, one job a tick whatever is
+        killed meanwhile.
 
         Raises `ScheduleError` when the range holds no tick or more than 100,000, or the schedule enqueues no jobs.
         """
         _check_at_most(at_most)
-        begin, end = to_instant(since, "since"), to_instant(until, "until")
         now = self._store.engine.clock.now()
+        begin, end = to_instant(since, "since"), now if until is None else to_instant(until, "until")
         row = self._store.read(lambda tx: get_schedule(tx, name))
         if row is None:
             raise _no_schedule(name)
@@ -131,7 +132,8 @@ def _backfill(row: BackfillRow) -> Backfill:
 
 
 def _no_schedule(name: str) -> ScheduleNotFound:
-    return ScheduleNotFound(f"there is no schedule {name!r}; 'lineshaft schedules list' shows those that there are")
+    msg = f"no schedule is named {name!r}; app.schedules.list() and 'lineshaft schedules list' name them"
+    return ScheduleNotFound(msg)
 
 
 def _check_at_most(value: Any) -> None:

@@ -19,7 +19,6 @@ from lineshaft.recurrence import recurrence_of
 
 _CREATED: Final = RULE | CHECKS.keys()
 _CHANGED: Final = _CREATED | JOB | {"new_job"}
-_OF_SYSTEM: Final = RULE
 _STORED: Final = {"rule": "recurrence"}
 
 
@@ -43,20 +42,21 @@ def created_definition(name: str, new_job: NewJob[Any], given: Mapping[str, Any]
 def changed_definition(name: str, held: Definition, given: Mapping[str, Any], now: int) -> Definition:
     """Return a definition with what is given in its place; raises `ScheduleError`."""
     with refused_at(name):
-        _refuse_unknown(given, _OF_SYSTEM if held.action == "chore" else _CHANGED)
+        _refuse_unknown(given, _CHANGED if held.action == "enqueue" else RULE)
         changes: dict[str, Any] = {"recurrence": changed_recurrence(held.recurrence, given, now)}
         changes |= checked_ticks({one: value for one, value in given.items() if one in CHECKS})
         if given.keys() & (JOB | {"new_job"}):
             changes["job"] = _changed_job(held, given)
         changed = msgspec.structs.replace(held, **changes)
+        if changed.job is None and changed.recurrence.is_after_finish:
+            msg = "since='finish' counts from the end of jobs of the schedule, and this one has none; leave it out"
+            raise ScheduleError(msg)
         check_agreement(changed.recurrence, {"jitter": changed.jitter, "finish_within": changed.finish_within}, now)
         return changed
 
 
 def _changed_job(held: Definition, given: Mapping[str, Any]) -> Any:
-    if held.job is None:
-        msg = "it enqueues no jobs, so that it has no new_job, queue, priority, tenant or tags"
-        raise ScheduleError(msg)
+    assert held.job is not None  # who enqueues nothing has a rule only
     job = schedulable(_job(given["new_job"])) if "new_job" in given else held.job
     said = {one: value for one, value in given.items() if one in JOB}
     checked = Options().but(**said)

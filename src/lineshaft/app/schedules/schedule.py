@@ -11,6 +11,7 @@ import msgspec
 
 from lineshaft.app.schedules.said import shown
 from lineshaft.clock import to_datetime
+from lineshaft.errors import ScheduleError
 from lineshaft.features.schedules.declared import readable
 from lineshaft.features.schedules.definition import Definition, Source, overridden_fields, read_definition
 from lineshaft.options.schedule import CatchUp, Overlap
@@ -107,7 +108,7 @@ def schedule_of(row: ScheduleRow) -> Schedule:
     return Schedule(
         name=row.name,
         task=definition.task_name,
-        in_words="unreadable: another version of Lineshaft wrote it" if known is None else recurrence.in_words(),
+        in_words="unreadable: another version of Lineshaft wrote it" if known is None else _in_words(recurrence),
         timezone=recurrence.timezone,
         rule=shown(recurrence),
         source=cast("Source", row.source),
@@ -167,6 +168,13 @@ def _state(row: ScheduleRow, definition: Definition) -> ScheduleState:
     if row.next_at is not None:
         return "active"
     return "waiting" if definition.recurrence.is_after_finish and row.due_at is not None else "ended"
+
+
+def _in_words(recurrence: Recurrence) -> str:
+    try:
+        return recurrence.in_words()
+    except ScheduleError as error:  # stored by a machine that knows more zones or holidays than this one
+        return f"unreadable: {error}"
 
 
 def _said(definition: Definition, names: Sequence[str]) -> dict[str, Any]:

@@ -131,7 +131,9 @@ class Schedules(BackfillCalls, ExpectCalls):
                 row = row._replace(declared=stored_text(wanted))
             elif wanted != held:
                 row = row._replace(overrides=changes_between(read_definition(row.declared), wanted))
-            return row if paused is None else _paused(row, now) if paused else _resumed(row)
+            if paused is None or paused == (row.paused_at is not None):
+                return row
+            return _paused(row, now) if paused else _resumed(row)
 
         return self._change(name, change)
 

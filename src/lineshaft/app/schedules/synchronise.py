@@ -27,12 +27,11 @@ def synchronise(store: Store, declarations: Sequence[Declaration], declared_by: 
     """
     wanted = {one.name: stored_text(declared_definition(one)) for one in declarations}
     known = list(wanted)
-    names = store.read(lambda tx: out_of_line(list_declared(tx, declared_by, known), wanted, declared_by))
-    if not names:
+    if not store.read(lambda tx: out_of_line(list_declared(tx, declared_by, known), wanted, declared_by)):
         return Synced()
 
     now = store.engine.clock.now()
-    synced = store.write(lambda tx, _: bring_in_line(tx, names, wanted, declared_by, now))
+    synced = store.write(lambda tx, _: bring_in_line(tx, wanted, declared_by, now))
     _tell(synced, declarations, declared_by)
     return synced
 

@@ -8,10 +8,8 @@ import click
 
 from lineshaft.cli.completion import complete_tasks
 from lineshaft.cli.jobs.new import new_job
-from lineshaft.cli.output import print_json, print_text
-from lineshaft.cli.schedules.form import schedule_object
 from lineshaft.cli.schedules.options import args_option, rule_of, schedule_options, ticks_of
-from lineshaft.cli.schedules.times import coming
+from lineshaft.cli.schedules.telling import tell
 from lineshaft.cli.session import Session, pass_session, shared_options
 
 
@@ -32,8 +30,4 @@ def create(session: Session, /, name: str, task: str, payload: Any, **options: A
     """
     rule = rule_of(options)
     job = new_job(session, task, payload, options)
-    schedule = session.app_or_store().schedules.create(name, job, **rule, **ticks_of(options))
-    if session.is_json:
-        print_json(schedule_object(schedule))
-    else:
-        print_text(f"schedule {name} {coming(schedule)}: {schedule.in_words}")
+    tell(session, session.app_or_store().schedules.create(name, job, **rule, **ticks_of(options)))

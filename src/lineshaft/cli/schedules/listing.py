@@ -78,8 +78,10 @@ def _row(schedule: Schedule) -> tuple[Any, ...]:
 def _hint(found: Sequence[Schedule]) -> None:
     """Say what a glance at the table does not."""
     if any(one.overridden for one in found):
-        print_hint("* changed at run time: 'schedules show NAME' has what the code says")
+        print_hint("* changed at run time: 'lineshaft schedules show NAME' has what the code says")
     late = [one for one in found if one.state == "active" and is_past(one.next_at)]
     if late:
         what = "is past its time" if len(late) == 1 else "are past their time"
-        print_hint(f"{count_of(len(late), 'schedule')} {what}: they tick while a worker runs; see 'workers list'")
+        print_hint(
+            f"{count_of(len(late), 'schedule')} {what}: they tick while a worker runs; see 'lineshaft workers list'"
+        )

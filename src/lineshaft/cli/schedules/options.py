@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
@@ -25,6 +25,8 @@ _CALENDAR: Final = ("country", "weekend", "closed", "open", "hours")
 _TICKS: Final = ("catch_up", "catch_up_limit", "grace", "overlap", "jitter", "finish_within")
 _MAY_BE_NONE: Final = ("start", "end", "jitter", "finish_within", "tenant")
 _NONE: Final = "none"
+_LONGEST_DAY: Final = len("2026-12-31")
+"""A longer text says a time of the day, too."""
 
 
 def _choice(name: str, *values: str, help: str) -> Callable[[F], F]:  # noqa: A002 - click's word
@@ -97,10 +99,12 @@ def rule_of(options: dict[str, Any], zone: str = "UTC") -> dict[str, Any]:
     said = {name: _plain(name, options[name]) for name in _RULE if options[name]}
     clocks = zone_of(options["timezone"] or zone)
     if options["at"]:
-        said["at"] = [_moment("--at", one, clocks) for one in options["at"]]
+        said["at"] = [moment_in("--at", one, clocks) for one in options["at"]]
     for name in ("start", "end"):
         if said.get(name) is not None:
-            said[name] = _moment(f"--{name}", said[name], clocks)
+            said[name] = moment_in(f"--{name}", said[name], clocks)
+    if said.get("end") is not None and len(options["end"]) <= _LONGEST_DAY:
+        said["end"] += timedelta(days=1, microseconds=-1)  # a day without a time is the whole of it
     calendar = _calendar(options)
     return said if calendar is None else {**said, "calendar": calendar}
 
@@ -132,12 +136,11 @@ def _given(command: F, options: tuple[Callable[[F], F], ...]) -> F:
 def _plain(name: str, value: Any) -> Any:
     if value == _NONE and name in _MAY_BE_NONE:
         return 0 if name == "jitter" else None
-    if isinstance(value, tuple):
-        return list(value) if len(value) > 1 else value[0]
-    return value
+    return list(value) if name == "time" else value
 
 
-def _moment(option: str, text: str, clocks: ZoneInfo) -> datetime:
+def moment_in(option: str, text: str, clocks: ZoneInfo) -> datetime:
+    """Return the time that an option says; one without a zone is what clocks show there."""
     try:
         when = datetime.fromisoformat(text)
     except ValueError:

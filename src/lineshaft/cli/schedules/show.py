@@ -10,7 +10,7 @@ import click
 import msgspec
 
 from lineshaft.cli.completion import complete_schedules
-from lineshaft.cli.output import one_line, print_json, print_text, styled
+from lineshaft.cli.output import one_line, print_hint, print_json, print_text, styled
 from lineshaft.cli.schedules.ahead import in_utc
 from lineshaft.cli.schedules.form import schedule_object, tick_object
 from lineshaft.cli.schedules.history import print_ticks
@@ -19,6 +19,7 @@ from lineshaft.cli.schemas import WholeSchedule
 from lineshaft.cli.session import Session, pass_session, shared_options
 from lineshaft.cli.table import Column, print_table
 from lineshaft.clock import to_micros, to_text
+from lineshaft.errors import ScheduleError
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -44,7 +45,7 @@ def show(session: Session, name: str) -> None:
     """
     schedules = session.store().schedules
     schedule = schedules.get(name)
-    times, ticks = schedules.next(name, _AHEAD), schedules.history(name, limit=_BACK)
+    times, ticks = _times(session, name), schedules.history(name, limit=_BACK)
     if session.is_json:
         print_json(_object(schedule, times, ticks))
         return
@@ -55,6 +56,14 @@ def show(session: Session, name: str) -> None:
     if ticks:
         print_text("")
         print_ticks(ticks, schedule.timezone)
+
+
+def _times(session: Session, name: str) -> list[datetime]:
+    try:
+        return session.store().schedules.next(name, _AHEAD)
+    except ScheduleError as error:  # it cannot be read here; the rest of it can
+        print_hint(f"its next times cannot be told: {error}")
+        return []
 
 
 def _object(schedule: Schedule, times: list[datetime], ticks: Sequence[Tick]) -> WholeSchedule:
@@ -116,13 +125,13 @@ def _changes(schedule: Schedule) -> Iterator[tuple[str, str, str]]:
 def _value(name: str, value: Any) -> str:
     if name == "args":
         return _call(*value) or _NOTHING
+    if name == "rule":
+        return _said(value)
     match value:
         case None:
             return _NOTHING
         case timedelta():
             return _span(value) or _NOTHING
-        case dict():
-            return _said(value)
         case str():
             return one_line(value)
         case _:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
-from zoneinfo import ZoneInfo
 
 from lineshaft.cli.output import ago, is_terminal
 from lineshaft.clock import DAY, HOUR, MINUTE, SECOND, to_datetime, to_instant, to_text, wall_clock
+from lineshaft.errors import ScheduleError
+from lineshaft.recurrence.zones import zone_of
 
 if TYPE_CHECKING:
     from lineshaft.app.schedules import Schedule
@@ -21,7 +22,7 @@ def full(when: datetime | None, zone: str) -> str:
     """Return a time with its day, its second and its zone: `Tue 2026-11-24 06:00:00 CET`; ISO 8601 in a pipe."""
     if when is None:
         return ""
-    local = when.astimezone(ZoneInfo(zone))
+    local = _local(when, zone)
     return f"{local:%a %Y-%m-%d %H:%M:%S %Z}" if is_terminal() else local.isoformat(timespec="seconds")
 
 
@@ -32,8 +33,8 @@ def short(when: datetime | None, zone: str, *, with_seconds: bool = False) -> st
     """
     if when is None or not is_terminal():
         return full(when, zone)
-    local, today = when.astimezone(ZoneInfo(zone)), to_datetime(wall_clock()).astimezone(ZoneInfo(zone)).date()
-    days = abs((local.date() - today).days)
+    local = _local(when, zone)
+    days = abs((local.date() - _local(to_datetime(wall_clock()), zone).date()).days)
     if days > _LATER_DAYS:
         return f"{local:%Y-%m-%d %Z}"
     clock = f"{local:%H:%M:%S %Z}" if local.second or with_seconds else f"{local:%H:%M %Z}"
@@ -53,6 +54,13 @@ def how_long(when: datetime) -> str:
     micros = to_instant(when) - wall_clock()
     text = to_text(_rounded(abs(micros)))
     return f"in {text}" if micros >= 0 else f"{text} ago"
+
+
+def _local(when: datetime, zone: str) -> datetime:
+    try:
+        return when.astimezone(zone_of(zone))
+    except ScheduleError:  # stored by a machine that knows more zones than this one
+        return when.astimezone(UTC)
 
 
 def _rounded(micros: int) -> int:

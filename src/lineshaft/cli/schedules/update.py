@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from lineshaft.cli.completion import complete_schedules
-from lineshaft.cli.output import print_json, print_text
-from lineshaft.cli.schedules.form import schedule_object
 from lineshaft.cli.schedules.options import job_of, rule_of, schedule_options, ticks_of
-from lineshaft.cli.schedules.times import coming
+from lineshaft.cli.schedules.telling import tell
 from lineshaft.cli.session import Session, pass_session, shared_options
-
-if TYPE_CHECKING:
-    from lineshaft.app.schedules import Schedule
 
 
 @click.command("update")
@@ -37,7 +32,7 @@ def update(session: Session, /, name: str, *, no_calendar: bool, **options: Any)
         changes["calendar"] = None
     if not changes:
         raise click.UsageError("say what to change, such as --cron or --overlap", click.get_current_context())
-    _tell(session, schedules.update(name, **changes))
+    tell(session, schedules.update(name, **changes))
 
 
 @click.command("reset")
@@ -50,11 +45,4 @@ def reset(session: Session, name: str, fields: tuple[str, ...]) -> None:
 
     Example: lineshaft schedules reset nightly rule
     """
-    _tell(session, session.store().schedules.reset(name, *fields))
-
-
-def _tell(session: Session, schedule: Schedule) -> None:
-    if session.is_json:
-        print_json(schedule_object(schedule))
-    else:
-        print_text(f"schedule {schedule.name} {coming(schedule)}: {schedule.in_words}")
+    tell(session, session.store().schedules.reset(name, *fields))

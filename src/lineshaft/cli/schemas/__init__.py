@@ -27,6 +27,7 @@ from lineshaft.cli.schemas.queues import (
     TaskForm,
 )
 from lineshaft.cli.schemas.schedules import (
+    BackfillForm,
     NextForm,
     RuleForm,
     ScheduleForm,
@@ -48,6 +49,7 @@ from lineshaft.cli.schemas.stores import (
 __all__ = [
     "OUTPUTS",
     "BackedUp",
+    "BackfillForm",
     "BackupForm",
     "Cancelled",
     "CopiedForm",

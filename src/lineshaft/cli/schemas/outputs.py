@@ -24,6 +24,7 @@ from lineshaft.cli.schemas.queues import (
     TaskForm,
 )
 from lineshaft.cli.schemas.schedules import (
+    BackfillForm,
     NextForm,
     RuleForm,
     ScheduleForm,
@@ -85,9 +86,13 @@ OUTPUTS: Final[dict[str, Any]] = {
     "schedules check": RuleForm,
     "schedules run": JobForm,
     "schedules run --wait": WholeJob,
+    "schedules backfill": BackfillForm,
+    "schedules backfills": list[BackfillForm],
+    "schedules cancel-backfill": BackfillForm,
     "schedules pause": list[ScheduleForm],
     "schedules resume": list[ScheduleForm],
     "schedules create": ScheduleForm,
+    "schedules expect": ScheduleForm,
     "schedules update": ScheduleForm,
     "schedules reset": ScheduleForm,
     "schedules delete": SchedulesDeleted,

@@ -83,6 +83,23 @@ class RuleForm(TypedDict):
     next: list[Moment]
 
 
+class BackfillForm(TypedDict):
+    """A backfill; `next_at` is the first tick that it has not enqueued, None when none is left."""
+
+    id: str
+    schedule: str
+    since: Moment
+    until: Moment
+    at_most: int
+    only_missing: bool
+    state: Literal["running", "done", "cancelled"]
+    next_at: Moment | None
+    enqueued: int
+    unfinished: int
+    created_at: Moment
+    ended_at: Moment | None
+
+
 class SchedulesDeleted(TypedDict):
     """What `schedules delete` did: the names of those that are gone."""
 

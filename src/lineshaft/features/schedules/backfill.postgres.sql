@@ -24,8 +24,9 @@ select id, schedule, since, until, at_most, only_missing, next_at, enqueued, cre
   from lineshaft.backfill b where schedule = %(schedule)s order by b.id desc limit %(limit)s;
 
 -- name: cancel_backfill
+-- Only one that is cancelled ends with something left to do.
 with cancelled as (
-    update lineshaft.backfill set ended_at = %(now)s where id = %(id)s and ended_at is null returning 1
+    update lineshaft.backfill set ended_at = %(now)s, next_at = coalesce(next_at, until) where id = %(id)s and ended_at is null returning 1
 )
 select count(*) from cancelled;
 
@@ -39,7 +40,7 @@ select id, schedule, since, until, at_most, only_missing, next_at, enqueued, cre
                (select count((select true from lineshaft.job j where j.id = t.job)) from lineshaft.tick t
                  where t.schedule = o.schedule and t.run = o.id and t.state < 2) as unfinished
           from lineshaft.backfill o
-         where schedule = any(%(schedules)s::text[]) and ended_at is null order by id for update of o) as b;
+         where schedule = any(%(schedules)s::text[]) and ended_at is null for update of o) as b;
 
 -- name: settle_lost
 -- Nobody noted their end: their jobs were deleted, or restored from a backup that did not have them.
@@ -60,8 +61,18 @@ update lineshaft.backfill
    set next_at = %(next_at)s, enqueued = enqueued + %(enqueued)s, ended_at = %(ended_at)s
  where id = %(id)s and ended_at is null;
 
+-- name: settle_ended
+-- Of a backfill that was cancelled: the ends that nobody was shown.
+update lineshaft.tick t set state = 2
+ where state < 2 and run = any(array(select id from lineshaft.backfill where ended_at < %(before)s))
+   and not exists (select from lineshaft.job j where j.id = t.job);
+
 -- name: prune_backfills
+-- While a job of it is unfinished, its tick has to be known as that of a backfill.
 with gone as (
-    delete from lineshaft.backfill where ended_at < %(before)s returning 1
+    delete from lineshaft.backfill b
+     where ended_at < %(before)s
+       and not exists (select from lineshaft.tick t where t.schedule = b.schedule and t.run = b.id and t.state < 2)
+    returning 1
 )
 select count(*) from gone;

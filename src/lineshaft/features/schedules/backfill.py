@@ -147,7 +147,7 @@ def advance_backfills(
     """
     by_name = {one.name: one for one in schedules}
     again: dict[str, int] = {}
-    for row in map(_row, tx.run(SQL.open_backfills, {"schedules": list(by_name)})):
+    for row in sorted(map(_row, tx.run(SQL.open_backfills, {"schedules": list(by_name)}))):
         at = _advance(tx, features, by_name[row.schedule], row, now)
         if at is not None:
             again[row.schedule] = min(at, again.get(row.schedule, at))
@@ -155,7 +155,8 @@ def advance_backfills(
 
 
 def prune_backfills(tx: Tx, *, before: int) -> int:
-    """Delete the backfills that ended before this instant and return how many."""
+    """Delete the backfills that ended before this instant, and whose jobs have, and return how many."""
+    tx.run(SQL.settle_ended, {"before": before})
     return int(tx.run(SQL.prune_backfills, {"before": before})[0][0])
 
 

@@ -20,7 +20,8 @@ select id, schedule, since, until, at_most, only_missing, next_at, enqueued, cre
   from lineshaft_backfill b where schedule = :schedule order by id desc limit :limit;
 
 -- name: cancel_backfill
-update lineshaft_backfill set ended_at = :now where id = :id and ended_at is null;
+-- Only one that is cancelled ends with something left to do.
+update lineshaft_backfill set ended_at = :now, next_at = coalesce(next_at, until) where id = :id and ended_at is null;
 select changes();
 
 -- name: open_backfills json
@@ -33,7 +34,7 @@ select json_group_array(json_array(
                (select count(*) from lineshaft_tick t join lineshaft_job j on j.id = t.job and j.stage < 10
                  where t.schedule = o.schedule and t.run = o.id and t.state < 2) as unfinished
           from lineshaft_backfill o
-         where schedule in (select value from json_each(:schedules)) and ended_at is null order by id) as b;
+         where schedule in (select value from json_each(:schedules)) and ended_at is null) as b;
 
 -- name: settle_lost
 -- Nobody noted their end: their jobs were deleted, or restored from a backup that did not have them.
@@ -52,6 +53,16 @@ delete from lineshaft_tick where schedule = :schedule and run = :run and at in (
 update lineshaft_backfill set next_at = :next_at, enqueued = enqueued + :enqueued, ended_at = :ended_at
  where id = :id and ended_at is null;
 
+-- name: settle_ended
+-- Of a backfill that was cancelled: the ends that nobody was shown.
+update lineshaft_tick set state = 2
+ where state < 2 and run in (select id from lineshaft_backfill where ended_at < :before)
+   and not exists (select 1 from lineshaft_job j where j.id = lineshaft_tick.job and j.stage < 10);
+
 -- name: prune_backfills
-delete from lineshaft_backfill where ended_at < :before;
+-- While a job of it is unfinished, its tick has to be known as that of a backfill.
+delete from lineshaft_backfill
+ where ended_at < :before
+   and not exists (select 1 from lineshaft_tick t
+                    where t.schedule = lineshaft_backfill.schedule and t.run = lineshaft_backfill.id and t.state < 2);
 select changes();

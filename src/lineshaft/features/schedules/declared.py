@@ -1,7 +1,7 @@
 """Bringing the store's schedules in line with those that an app's code declares.
 
-Every worker process does it when it starts, fifty at once maybe. Each row is compared again under its lock, and locks
-are taken in the order of the names, so that the others find nothing left to do and nobody waits in a circle.
+Every worker process does it when it starts, fifty at once maybe. Most find nothing to do; those that do take turns, and
+compare again when it is theirs.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from lineshaft.engines.base import Tx
+from lineshaft.engines.base import ConflictError, Tx
 from lineshaft.errors import ScheduleError
 from lineshaft.features.schedules.definition import Definition, read_definition
 from lineshaft.features.schedules.records import ScheduleRow, insert_schedule, lock_schedule, update_schedule
@@ -44,27 +44,30 @@ def out_of_line(rows: Sequence[ScheduleRow], wanted: Mapping[str, str], declared
     return sorted(gone | {name for name in wanted if not _is_in_line(known.get(name), wanted[name], declared_by)})
 
 
-def bring_in_line(tx: Tx, names: Sequence[str], wanted: Mapping[str, str], declared_by: str, now: int) -> Synced:
-    """Write the schedules of these names as the code wants them, if nobody has done it meanwhile."""
-    added: list[str] = []
-    changed: list[str] = []
-    removed: list[str] = []
-    for name in names:
-        row = lock_schedule(tx, name)
-        text = wanted.get(name)
-        if text is None:
-            if row is not None and _is_gone(row, wanted, declared_by):
-                update_schedule(tx, timed(row._replace(removed_at=now), None, now))
-                removed.append(name)
-        elif row is None and insert_schedule(tx, new_row(name, "code", text, declared_by, now)):
-            added.append(name)
-        else:
-            row = row or lock_schedule(tx, name)
-            if not _is_in_line(row, text, declared_by):
-                assert row is not None
-                update_schedule(tx, _declared_anew(row, text, declared_by, now))
-                (changed if row.removed_at is None else added).append(name)
-    return Synced(tuple(added), tuple(changed), tuple(removed))
+def bring_in_line(tx: Tx, wanted: Mapping[str, str], declared_by: str, now: int) -> Synced:
+    """Write what differs, unless somebody has done it meanwhile; one process at a time, so that no two deploys mix."""
+    tx.run(SQL.lock_declared, {})
+    names = out_of_line(list_declared(tx, declared_by, list(wanted)), wanted, declared_by)
+    rows = {name: lock_schedule(tx, name) for name in names}
+    done: dict[str, list[str]] = {"added": [], "changed": [], "removed": []}
+    for name, row in rows.items():
+        done[_written(tx, name, row, wanted.get(name), declared_by, now)].append(name)
+    return Synced(*map(tuple, done.values()))
+
+
+def _written(tx: Tx, name: str, row: ScheduleRow | None, text: str | None, declared_by: str, now: int) -> str:
+    """Write one schedule as the code wants it, and return what was done."""
+    if row is None:
+        assert text is not None  # what is not wanted was found in the store
+        if not insert_schedule(tx, new_row(name, "code", text, declared_by, now)):
+            msg = f"schedule {name!r} was created at run time in this very moment"
+            raise ConflictError(msg)  # done anew, it is refused for good
+        return "added"
+    if text is None:
+        update_schedule(tx, timed(row._replace(removed_at=now), None, now))
+        return "removed"
+    update_schedule(tx, _declared_anew(row, text, declared_by, now))
+    return "changed" if row.removed_at is None else "added"
 
 
 def new_row(name: str, source: str, declared: str, declared_by: str | None, now: int) -> ScheduleRow:

@@ -11,8 +11,6 @@ import msgspec
 from lineshaft.clock import DAY
 from lineshaft.config import Retention
 from lineshaft.feature import Duty, Ended, Feature, Office, Read, Write
-from lineshaft.features.schedules.backfill import prune_backfills
-from lineshaft.features.schedules.definition import SCHEDULE
 from lineshaft.features.schedules.records import (
     Ending,
     delete_schedule,
@@ -21,7 +19,6 @@ from lineshaft.features.schedules.records import (
     note_ends,
     prune_ticks,
 )
-from lineshaft.features.schedules.scheduler import Scheduler
 from lineshaft.features.schedules.watchlist import Watchlist
 from lineshaft.transitions import Stage
 
@@ -29,7 +26,9 @@ if TYPE_CHECKING:
     from lineshaft.engines.base import Tx
 
 _KEPT: Final = 30 * DAY
-_MARK: Final = f'"{SCHEDULE}":['
+_MARK: Final = '"schedule":['
+"""`definition.SCHEDULE` as it is stored. The rules and all that belongs to them are imported by who needs them: a sixth
+of what `import lineshaft` would take otherwise."""
 
 
 class _Stored(msgspec.Struct, frozen=True):
@@ -69,10 +68,14 @@ class SchedulesFeature(Feature):
 
     def duties(self, office: Office) -> Sequence[Duty]:
         """Return the scheduler."""
+        from lineshaft.features.schedules.scheduler import Scheduler
+
         return [Scheduler(office, self._features, self._retention)]
 
     def periodic(self, write: Write, now: int) -> None:
         """Delete ticks older than 30 days but the last 100 of each schedule, and schedules removed for so long."""
+        from lineshaft.features.schedules.backfill import prune_backfills
+
         before = now - _KEPT
         after: str | None = ""
         while after is not None:

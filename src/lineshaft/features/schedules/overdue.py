@@ -135,8 +135,7 @@ def judge(definition: Definition, row: Watched, now: int) -> Verdict:
     if awaited is None:
         return Verdict(None, None, None)
     if awaited.until + _LEEWAY <= now:
-        since = row.overdue_at or awaited.until
-        return Verdict(since, None, None if was_overdue else "overdue")
+        return Verdict(awaited.until, None, None if was_overdue else "overdue")
     done = _done(definition, row)
     has_recovered = was_overdue and done is not None and done >= row.updated_at
     return Verdict(None, awaited.until + _LEEWAY, "recovered" if has_recovered else None)

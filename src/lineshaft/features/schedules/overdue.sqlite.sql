@@ -1,5 +1,5 @@
 -- name: watched_tasks
-select watches, name from lineshaft_schedule where watches is not null order by watches, name;
+select watches, name from lineshaft_schedule where watches is not null;
 
 -- name: note_completed json
 -- Once a second at most, however many jobs complete. What lies ahead was written by a clock that was wrong.

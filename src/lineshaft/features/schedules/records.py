@@ -176,7 +176,7 @@ def lock_due(tx: Tx, *, now: int, limit: int = _CHUNK) -> list[ScheduleRow]:
 
 
 def open_ticks(tx: Tx, names: Sequence[str]) -> list[OpenTick]:
-    """Return the ticks of these schedules that are not settled, those of backfills left out, in order of time."""
+    """Return the ticks of these schedules that are not settled, but not those of backfills, each schedule's in order."""
     rows = tx.run(SQL.open_ticks, {"names": list(names)})
     return [OpenTick(TickRow._make(row[:-1]), bool(row[-1])) for row in rows]
 

@@ -78,7 +78,7 @@ select schedule, at, run, state, job::text, decided_at, note,
   from lineshaft.tick
  where state < 2 and schedule = any(%(names)s::text[])
    and run in ('', 'manual')
- order by tick.at, tick.run;
+ order by tick.schedule, tick.at, tick.run;
 
 -- name: add_ticks
 insert into lineshaft.tick (schedule, at, run, state, job, decided_at, note)

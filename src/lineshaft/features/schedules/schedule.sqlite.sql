@@ -63,7 +63,7 @@ select schedule, at, run, state, job, decided_at, note,
   from lineshaft_tick as tick
  where state < 2 and schedule in (select value from json_each(:names))
    and run in ('', 'manual')
- order by at, run;
+ order by schedule, at, run;
 
 -- name: add_ticks
 insert into lineshaft_tick (schedule, at, run, state, job, decided_at, note)

@@ -52,7 +52,8 @@ class Scheduler(Duty):
         self._next_due = batch.next_due
         self._complain(batch.unreadable)
         self._begin_chores(batch.looks)
-        self._cancel([job for look in batch.looks for job in look.decision.to_cancel])
+        if self._cancel([job for look in batch.looks for job in look.decision.to_cancel]):
+            self._next_due = now
         self._tell(batch)
         return self._wake_at(now) if batch.looks or batch.unreadable else now + _LOCKED_BY_ANOTHER
 
@@ -75,16 +76,22 @@ class Scheduler(Duty):
             if look.decision.has_ticked and chore is not None and not self._office.begin_chore(chore):
                 _log.warning("schedule %r is for a chore that this version does not have: %s", look.row.name, chore)
 
-    def _cancel(self, ids: Sequence[str]) -> None:
-        """Cancel what a later tick does not tolerate beside it: that tick waits until these have ended.
+    def _cancel(self, ids: Sequence[str]) -> bool:
+        """Cancel what a later tick does not tolerate beside it, and tell whether some of it is gone already.
+
+        That tick waits until all of them have ended.
 
         Not in the transaction that found them: a worker that is about to end one of them would wait for the
         schedule's row, and we for the job's.
         """
-        if ids:
-            now = self._office.clock.now()
-            expires_at = now + self._keep_cancelled
-            self._engine.write(lambda tx: cancel_jobs(tx, ids, now=now, expires_at=expires_at, features=self._features))
+        if not ids:
+            return False
+        now = self._office.clock.now()
+        expires_at = now + self._keep_cancelled
+        gone, _ = self._engine.write(
+            lambda tx: cancel_jobs(tx, ids, now=now, expires_at=expires_at, features=self._features)
+        )
+        return bool(gone)
 
     def _tell(self, batch: Batch) -> None:
         subscribers = self._office.subscribers

@@ -11,10 +11,12 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Final
 
 from lineshaft.clock import MINUTE, SECOND
-from lineshaft.features.schedules.overdue import SQL
+from lineshaft.store.queries import Statements
 
 if TYPE_CHECKING:
     from lineshaft.engines.base import Tx
+
+SQL: Final = Statements("overdue", "lineshaft.features.schedules")  # not by way of `overdue`, which needs all rules
 
 _PERIOD: Final = 5 * SECOND
 _WRONG_CLOCK: Final = MINUTE

@@ -112,7 +112,7 @@ class Feature:
         return frozenset()
 
     def refresh(self, read: Read, now: int) -> None:
-        """Look at what may have changed in the store, by `read(operation)`; on each heartbeat, and before the first job.
+        """Look at what may have changed, by `read(operation)`; on each heartbeat, and before the first job.
 
         An error counts as one of the heartbeat.
         """

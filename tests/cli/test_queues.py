@@ -87,7 +87,8 @@ def test_list_workers(call: Callable[..., Ran], store: Lineshaft, address: str) 
         [worker] = call("workers", "list", "--json", "--store", address).json
         text = call("workers", "list", "--store", address).out
     assert set(worker) == {
-        "id", "host", "pid", "version", "queues", "tasks", "state", "running", "started_at", "heartbeat_at",
+        "id", "host", "pid", "version", "queues", "tasks", "state", "running", "started_at", "heartbeat_at", "leads",
+        "duty",
     }  # fmt: skip
     assert (worker["pid"], worker["queues"], worker["state"]) == (os.getpid(), {"pdf": 4}, "running")
     assert "pdf:4" in text.splitlines()[1]

@@ -265,6 +265,14 @@ def test_pause_and_resume(call: Callable[..., Ran], store: Lineshaft, address: s
     assert re.fullmatch(r"schedule sums ticks in \d+d(\d+h)?, at 2099-01-05T09:00:00\+00:00\n", said)
 
 
+def test_one_that_ticks_at_once(call: Callable[..., Ran], store: Lineshaft, address: str) -> None:
+    """A schedule that counts from the end of jobs begins now, and the line says so."""
+    store.schedules.create("chain", store.find("add").new(), every="1h", since="finish")
+    store.schedules.pause("chain")
+    ran = call("schedules", "resume", "chain", "--store", address)
+    assert re.fullmatch(r"schedule chain ticks now\n", ran.out)
+
+
 @pytest.mark.parametrize("command", ["show", "next", "history", "run", "pause", "resume", "delete"])
 def test_an_unknown_name(call: Callable[..., Ran], store: Lineshaft, address: str, command: str) -> None:
     """A schedule that there is not is exit code 1; of several names nothing is done then."""

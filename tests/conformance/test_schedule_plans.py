@@ -91,6 +91,7 @@ def cases() -> dict[str, Case]:
             ("lock_schedule", {"name": names[7]}, None),
             ("list_schedules", {"after": names[7], "limit": BATCH}, None),
             ("delete_ticks", {"name": names[7], "limit": BATCH}, None),
+            ("overgrown", {"names": names, "before": NOW, "kept": 5}, None),
             ("prune_ticks", {"name": names[7], "before": NOW, "kept": 5, "limit": BATCH}, None),
         )
     }

@@ -129,6 +129,19 @@ def test_fifty_years_agree_with_cronsim(zone: str, text: str) -> None:
     assert ticks(Cron(text), zone, since, until) == of_cronsim(text, zone, since, until)
 
 
+@pytest.mark.parametrize("zone", ["Europe/Berlin", "Australia/Lord_Howe", "Antarctica/Casey", "America/St_Johns"])
+@pytest.mark.parametrize("text", ["15,30 0-2,23 * * *", "*/30 0-2,23 * * *"])
+def test_the_next_tick_from_each_minute_around_a_change(zone: str, text: str) -> None:
+    """Asked at any minute of hours that are skipped or doubled, the next tick is the first later one."""
+    for change in changes(zone, 2009, 2011):
+        since, until = change - timedelta(hours=4), change + timedelta(hours=26)
+        known = ticks(Cron(text), zone, since, until)
+        recurrence = Recurrence(Cron(text), zone)
+        for minute in range(8 * 60):
+            now = since + timedelta(minutes=minute)
+            assert recurrence.after(micros(now)) == micros(next(tick for tick in known if tick > now)), (now, change)
+
+
 @pytest.mark.parametrize("zone", ["Europe/Berlin", "Australia/Lord_Howe", "Pacific/Apia", "America/St_Johns"])
 def test_times_of_days_are_fixed_times(zone: str) -> None:
     """Days in words take clock changes as fixed times of cron do."""

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from lineshaft.clock import SECOND
+import pytest
+
+from lineshaft.clock import MINUTE, SECOND
 from lineshaft.config import Retention, load_settings
 from lineshaft.engines.base import Engine
+from lineshaft.errors import StoreUnavailableError
 from lineshaft.events import JobEvent, Subscribers
 from lineshaft.store.claim import claim_jobs
 from lineshaft.store.control import revive_jobs
 from lineshaft.store.upkeep import Suspect
 from lineshaft.transitions import Close, Reason, Stage, State
+from lineshaft.worker import rescuer as rescuer_module
 from lineshaft.worker.rescuer import Rescuer
 from tests.plugins.engines import finish, new_row, state_in, store_rows
 
@@ -50,3 +54,38 @@ def test_a_revived_job_may_be_lost_as_often_as_a_new_one(engine: Engine) -> None
         finish(engine, Close(claimed.held, Stage.DEAD, Reason.ERROR, None), worker=worker, now=now)
         assert engine.write(lambda tx: revive_jobs(tx, [job], now=now)) == 1
     assert [lose(engine, job, worker) for worker in (3, 4, 5)] == [["rescued"], ["rescued"], ["dead"]]
+
+
+def test_a_rescue_is_done_whole_or_not_at_all(engine: Engine) -> None:
+    """While a worker has its row it has its jobs: one that lives after all must not claim them beside their code."""
+    job = store_job(engine, 2)
+    now = engine.clock.now()
+    engine.write(lambda tx: claim_jobs(tx, queue="default", limit=1, worker=1, now=now))
+    rescuer = Rescuer(engine, -1, load_settings({}, {}), Retention(), Subscribers())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(rescuer_module, "remove_worker", _away)
+        with pytest.raises(StoreUnavailableError):
+            rescuer._rescue(Suspect(1, True, "away", 1))
+    assert state_in(engine, job) == State.RUNNING
+
+
+def _away(*_: object) -> None:
+    msg = "the store is away"
+    raise StoreUnavailableError(msg)
+
+
+def test_nobody_is_judged_by_a_clock_that_was_set_meanwhile(engine: Engine) -> None:
+    """What was found while the clock was set, or the process slept, is not believed."""
+    store_job(engine, 2)
+    now = engine.clock.now()
+    engine.write(lambda tx: claim_jobs(tx, queue="default", limit=1, worker=1, now=now))
+    rescuer = Rescuer(engine, -1, load_settings({}, {}), Retention(), Subscribers())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(rescuer, "_dead", lambda _: [Suspect(1, True, "away", 1)])
+        rescuer.step(now)  # the first one gives the others a round
+        moments = iter([now + SECOND, now - 5 * MINUTE])
+        patch.setattr(engine.clock, "now", lambda: next(moments))
+        assert rescuer.step(now + SECOND) == 0
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(rescuer, "_dead", lambda _: [Suspect(1, True, "away", 1)])
+        assert rescuer.step(now + 2 * SECOND) == 1

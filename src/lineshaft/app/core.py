@@ -174,9 +174,14 @@ class Lineshaft(Gathering, TaskRegistrar):
             self._store,
             self._intake,
             self._features,
-            lambda: self.declarations,
+            self._all_declarations,
             lambda: identity_of(path_of(self, self._made_in), self._made_in),
         )
+
+    def _all_declarations(self) -> list[Declaration]:
+        """Return the schedules that all of the code declares: to know some of it only would remove the others."""
+        self.load_imports()
+        return self.declarations
 
     # --- enqueueing ------------------------------------------------------------------------------------------------
 

@@ -14,6 +14,7 @@ _LONGEST_SLEEP_SECONDS: Final = 1.0
 """After this time a sleeper looks at the clock again, which may have been set."""
 _CLOCK_WAS_SET_SECONDS: Final = 1.0
 _SHORTEST_SECONDS: Final = 1e-6
+"""What is shorter is nothing: clocks and timers count microseconds."""
 # Whoever wakes a duty all the time takes no more than about a tenth of a core that way.
 _RESTS: Final = 10
 _LONGEST_REST_SECONDS: Final = 0.1

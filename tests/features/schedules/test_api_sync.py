@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, Final
 
 import pytest
@@ -206,6 +208,22 @@ def test_created_in_that_moment(deploy: Deploy, monkeypatch: pytest.MonkeyPatch)
     else:
         with pytest.raises(ScheduleError, match="'hourly' was created at run time"):
             app.schedules.sync()
+
+
+def test_modules_are_imported_first(
+    durable_url: str, make_app: Callable[..., Lineshaft], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a module of `imports=` declares is known before anything is taken for removed."""
+    (tmp_path / "nightly_jobs.py").write_text(
+        "from lineshaft import Tasks\ntasks = Tasks()\n"
+        "@tasks.schedule(every='1h', name='imported')\n@tasks.task(name='imported')\ndef imported(): pass\n"
+        "import clerks_desk\nclerks_desk.app.include(tasks)\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    app = make_app(durable_url, imports=["nightly_jobs"])
+    monkeypatch.setitem(sys.modules, "clerks_desk", SimpleNamespace(app=app))
+    assert app.schedules.sync().added == ("imported",)
+    sys.modules.pop("nightly_jobs")
 
 
 def test_worker_start(deploy: Deploy, start_worker: StartWorker, caplog: pytest.LogCaptureFixture) -> None:

@@ -20,7 +20,7 @@ KILLS = 4
 
 
 def test_leaders_that_are_killed(durable_app: Lineshaft, durable_url: str, start_process: StartProcess) -> None:
-    """With the leader killed four times on its way, every tick has one job, no more than three at once, all complete."""
+    """With the leader killed four times on its way, every tick has one job, never more than three at once."""
 
     @durable_app.task(name="report")
     def report() -> None: ...

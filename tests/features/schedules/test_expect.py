@@ -121,6 +121,7 @@ def test_expectation_is_a_schedule(app: Lineshaft) -> None:
         ("", {"cron": YEARLY}, "task='' must be a task or the name of one"),
         (7, {"cron": YEARLY}, "task=7 must be"),
         ("a", {"every": "1h", "since": "finish"}, "since='finish' counts from the end of jobs"),
+        ("a", {"at": datetime(2099, 1, 1, tzinfo=UTC)}, "it ticks once"),
         ("a", {}, "give exactly one of cron=, every=, at=, days="),
         ("a", {"cron": "0 0 31 2 *"}, "never fires"),
     ],

@@ -55,4 +55,8 @@ def _definition(task: Any, rule: Any, now: int) -> Definition:
     if recurrence.is_after_finish:
         msg = "since='finish' counts from the end of jobs, and it is those that are waited for; leave it out"
         raise ScheduleError(msg)
+    first = recurrence.after(now)
+    if first is None or recurrence.after(first) is None:
+        msg = "it ticks once, and what is looked at is what happens between two ticks; give a rule with more of them"
+        raise ScheduleError(msg)
     return Definition(recurrence, action="check", task=task)

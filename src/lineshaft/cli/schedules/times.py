@@ -53,7 +53,9 @@ def how_long(when: datetime) -> str:
     """Return how long it is until a time, in its two largest units: `in 14h23m`, `3m ago`."""
     micros = to_instant(when) - wall_clock()
     text = to_text(_rounded(abs(micros)))
-    return f"in {text}" if micros >= 0 else f"{text} ago"
+    if abs(micros) < SECOND:
+        return "now"
+    return f"in {text}" if micros > 0 else f"{text} ago"
 
 
 def _local(when: datetime, zone: str) -> datetime:
@@ -76,6 +78,8 @@ def is_past(when: datetime | None) -> bool:
 def coming(schedule: Schedule) -> str:
     """Return how a schedule stands, as the end of a sentence about it."""
     if schedule.state == "active" and schedule.next_at is not None:
+        if to_instant(schedule.next_at) <= wall_clock():
+            return "ticks now"
         return f"ticks {how_long(schedule.next_at)}, at {full(schedule.next_at, schedule.timezone)}"
     said = {"active": "will not tick again", "waiting": "ticks when its job has ended"}
     return said.get(schedule.state) or f"is {schedule.state}"

@@ -17,6 +17,7 @@ from lineshaft.features.schedules.records import (
     delete_ticks,
     list_schedules,
     note_ends,
+    overgrown,
     prune_ticks,
 )
 from lineshaft.features.schedules.watchlist import Watchlist
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from lineshaft.engines.base import Tx
 
 _KEPT: Final = 30 * DAY
+_PAGE: Final = 100
 _MARK: Final = '"schedule":['
 """`definition.SCHEDULE` as it is stored. The rules and all that belongs to them are imported by who needs them: a sixth
 of what `import lineshaft` would take otherwise."""
@@ -79,9 +81,10 @@ class SchedulesFeature(Feature):
         before = now - _KEPT
         after: str | None = ""
         while after is not None:
-            page = write(partial(list_schedules, after=after))
+            page = write(partial(list_schedules, after=after, limit=_PAGE))
+            for name in write(partial(overgrown, names=[row.name for row in page], before=before)):
+                _until_none(write, partial(prune_ticks, name=name, before=before))
             for row in page:
-                _until_none(write, partial(prune_ticks, name=row.name, before=before))
                 if row.removed_at is not None and row.removed_at < before:
                     _delete(write, row.name)
             after = page[-1].name if page else None

@@ -34,6 +34,7 @@ class Watched(Protocol):
     @property
     def updated_at(self) -> int:
         """When it was created, changed, resumed or declared again: what it says holds from then on."""
+        ...
 
     @property
     def removed_at(self) -> int | None:
@@ -128,7 +129,7 @@ def expected(definition: Definition, row: Watched) -> Expected | None:
 def judge(definition: Definition, row: Watched, now: int) -> Verdict:
     """Decide whether a schedule is overdue, and what of that is news.
 
-    A pause and any change of the schedule begin the watch anew: what was overdue is so no more, and nobody is told
+    A pause and any change of the schedule begin the watch anew, and take `overdue_at` away themselves: nobody is told
     that it had recovered.
     """
     awaited, was_overdue = expected(definition, row), row.overdue_at is not None
@@ -136,9 +137,7 @@ def judge(definition: Definition, row: Watched, now: int) -> Verdict:
         return Verdict(None, None, None)
     if awaited.until + _LEEWAY <= now:
         return Verdict(awaited.until, None, None if was_overdue else "overdue")
-    done = _done(definition, row)
-    has_recovered = was_overdue and done is not None and done >= row.updated_at
-    return Verdict(None, awaited.until + _LEEWAY, "recovered" if has_recovered else None)
+    return Verdict(None, awaited.until + _LEEWAY, "recovered" if was_overdue else None)
 
 
 def find_late(tx: Tx, now: int) -> tuple[list[Late], list[str]]:

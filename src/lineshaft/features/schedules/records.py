@@ -76,7 +76,6 @@ class TickRow(NamedTuple):
     decided_at: int
     note: str | None = None
 
-
     def become(self, state: TickState, *, job: str | None = None, note: str | None = None) -> TickRow:
         """Return it in another state; a third of the time that `_replace` takes."""
         return TickRow(self.schedule, self.at, self.run, state, job or self.job, self.decided_at, note or self.note)
@@ -176,7 +175,7 @@ def lock_due(tx: Tx, *, now: int, limit: int = _CHUNK) -> list[ScheduleRow]:
 
 
 def open_ticks(tx: Tx, names: Sequence[str]) -> list[OpenTick]:
-    """Return the ticks of these schedules that are not settled, but not those of backfills, each schedule's in order."""
+    """Return the ticks of these schedules that are not settled, those of backfills left out, in order."""
     rows = tx.run(SQL.open_ticks, {"names": list(names)})
     return [OpenTick(TickRow._make(row[:-1]), bool(row[-1])) for row in rows]
 
@@ -208,6 +207,12 @@ def note_ends(tx: Tx, endings: Sequence[Ending], *, now: int) -> None:
 
 
 # --- pruning ----------------------------------------------------------------------------------------------------------
+
+
+def overgrown(tx: Tx, names: Sequence[str], *, before: int) -> list[str]:
+    """Return those of the schedules that have ticks for `prune_ticks`."""
+    values = {"names": list(names), "before": before, "kept": _TICKS_KEPT}
+    return [row[0] for row in tx.run(SQL.overgrown, values)]
 
 
 def prune_ticks(tx: Tx, name: str, *, before: int) -> int:

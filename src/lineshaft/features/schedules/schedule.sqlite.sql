@@ -103,6 +103,14 @@ update lineshaft_schedule
  where lineshaft_schedule.name = r.value ->> 'name';
 select changes();
 
+-- name: overgrown
+-- Asked before anything is deleted: most have nothing to prune, and a look at a hundred takes a few milliseconds.
+select names.value from json_each(:names) as names
+ where exists (select 1 from lineshaft_tick as t
+                where t.schedule = names.value and t.state >= 2 and t.decided_at < :before
+                  and t.at < (select n.at from lineshaft_tick as n where n.schedule = names.value
+                               order by n.at desc limit 1 offset :kept - 1));
+
 -- name: prune_ticks
 delete from lineshaft_tick where (schedule, at, run) in (
     select schedule, at, run from lineshaft_tick

@@ -95,15 +95,16 @@ class Scheduler(Duty):
 
     def _tell(self, batch: Batch) -> None:
         subscribers = self._office.subscribers
-        if subscribers:
-            for event in _events(batch):
-                subscribers.tell(event)
+        for event in _changes(batch):
+            subscribers.tell(event)
+        if subscribers.want(ScheduleTicked.kind):
+            for tick in batch.ticks:
+                state = TickState(tick.state).name.lower()
+                subscribers.tell(ScheduleTicked(tick.schedule, to_datetime(tick.at), state, tick.job, tick.note))
 
 
-def _events(batch: Batch) -> Iterator[Event]:
-    for tick in batch.ticks:
-        state = TickState(tick.state)
-        yield ScheduleTicked(tick.schedule, to_datetime(tick.at), state.name.lower(), tick.job, tick.note)
+def _changes(batch: Batch) -> Iterator[Event]:
+    """Yield what the dead man's switch has to tell."""
     for look in batch.looks:
         before, since, task = look.row.overdue_at, look.decision.move.overdue_at, look.definition.task_name or ""
         if look.decision.change == "overdue" and since is not None:

@@ -49,7 +49,6 @@ create table lineshaft.tick (
     primary key (schedule, at, run)
 );
 create index tick_open on lineshaft.tick (schedule, at, run) where state < 2;
-create index tick_decided on lineshaft.tick (decided_at);
 
 create table lineshaft.backfill (
     id text collate "C" primary key,

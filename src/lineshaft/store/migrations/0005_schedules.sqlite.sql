@@ -49,7 +49,6 @@ create table lineshaft_tick (
     primary key (schedule, at, run)
 ) without rowid;
 create index lineshaft_tick_open on lineshaft_tick (schedule, at, run) where state < 2;
-create index lineshaft_tick_decided on lineshaft_tick (decided_at);
 
 create table lineshaft_backfill (
     id text primary key,

@@ -81,7 +81,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options, records = _options(arguments)
     lines = list(_measure(options))
     rows = [(one.store, one.figure, one.value, one.target, "yes" if one.is_reached else "**no**") for one in lines]
-    text = f"{table(('store', 'figure', 'measured', 'target', 'reached'), rows)}\n\nMade by `make schedules` on {made_on()}."
+    measured = table(("store", "figure", "measured", "target", "reached"), rows)
+    text = f"{measured}\n\nMade by `make schedules` on {made_on()}."
     print(text)
     if records:
         write_section("schedules", text, PAGE)

@@ -392,7 +392,7 @@ def test_source_without_a_store_is_refused(empty: Engine, sqlite_engine: Engine)
 
 
 def test_housekeeping_of_the_target_gives_way(full: Full, empty: Engine) -> None:
-    """A target on which a worker has run holds the schedules of its housekeeping only: the source's take their place."""
+    """A target on which a worker has run holds only schedules of its housekeeping: the source's take their place."""
     migrate.migrate(empty)
     empty.write(lambda tx: load_rows(tx, SCHEDULES, [_schedule("lineshaft.prune-jobs", "system")]))  # type: ignore[arg-type]
     copy_store(full.engine, empty, Quiet())

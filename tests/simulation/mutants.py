@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from lineshaft.engines.base import Statement
 from lineshaft.engines.sqlite.locks import LockFolder
+from lineshaft.features.schedules import batch
 from lineshaft.leader import Leader
 from lineshaft.store import claim, finish, lead
 from lineshaft.store.queries import Statements
@@ -18,7 +19,7 @@ from lineshaft.worker import liveness
 from lineshaft.worker.liveness import Upkeep
 from lineshaft.worker.loop import StoreLoop
 from lineshaft.worker.rescuer import Rescuer
-from tests.simulation.threads import replaced
+from tests.simulation.threads import SECOND, replaced
 
 
 @contextmanager
@@ -54,8 +55,14 @@ MUTANTS: Final[dict[str, Callable[[], AbstractContextManager[None]]]] = {
     "rescue-without-patience": lambda: replaced(Rescuer, "step", _rescue_at_once),
     "lead-beside-the-leader": lambda: replaced(Leader, "hear", _lead_anyway),
     "never-lead-again": lambda: _without(lead.SQL, "take_lead", "term = :seen", "term = 0"),
+    "tick-from-now-on": lambda: replaced(batch, "due_ticks", _due_from_now(batch.due_ticks)),
     "claim-without-lease": lambda: replaced(Upkeep, "has_lease", _constant(True)),
 }
+
+
+def _due_from_now(due_ticks: Callable[..., Any]) -> Callable[..., Any]:
+    """Forget the ticks that came while nobody led."""
+    return lambda definition, next_at, now: due_ticks(definition, next_at and max(next_at, now - 5 * SECOND), now)
 
 
 def _rescue_at_once(rescuer: Any, now: int) -> int:

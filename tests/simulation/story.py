@@ -17,6 +17,7 @@ from lineshaft.outcomes import JobError
 from lineshaft.store import control
 from lineshaft.store.enqueue import insert_jobs
 from lineshaft.transitions import Stage
+from tests.simulation import ticking
 from tests.simulation.engine import Faults, HostClock, SimulatedEngine
 from tests.simulation.threads import SECOND, Thread
 from tests.simulation.world import SETTINGS, Host, Violation, World, simulated
@@ -162,6 +163,8 @@ class Story:
         world.doorbell.rate = random.choice((0.0, 0.3, 0.9))
         self._rate = random.choice((0.0, 0.02, 0.1, 0.3))
         self.client.faults.rate = self._rate
+        if world.has_schedules:
+            ticking.add_schedules(world)
         for _ in range(random.choice((1, 2, 3))):
             self._add_host()
         seconds = random.uniform(10, 60)
@@ -186,7 +189,7 @@ class Story:
             return False
         self._looks_at = self.world.schedule.now + SECOND
         left = self.world.rows("select count(*) from lineshaft_job where stage < 10")[0][0]
-        return not left
+        return not left and ticking.is_over(self.world)
 
     # --- faults ---------------------------------------------------------------------------------------------------
 
@@ -276,8 +279,12 @@ class Story:
         jobs = self.world.rows(
             "select id, stage, worker, claim, attempt, max_attempts, losses, errors, reason, result from lineshaft_job"
         )
-        lost = self.client.stored - {job[0] for job in jobs}
-        if lost or len(jobs) != len(self.client.stored):
+        wrong = ticking.wrong_ticks(self.world)
+        if wrong:
+            raise Violation(wrong)
+        of_ticks = ticking.jobs_of_ticks(self.world)
+        lost = (self.client.stored | of_ticks) - {job[0] for job in jobs}
+        if lost or len(jobs) != len(self.client.stored | of_ticks):
             raise Violation(f"{len(jobs)} jobs are stored, {len(self.client.stored)} were enqueued; lost: {lost}")
         for job in jobs:
             self._check_job(*job)

@@ -77,6 +77,7 @@ def test_a_failing_seed_is_shown_and_can_be_run_again() -> None:
         "put-back-without-fence",
         "rescue-without-lock",
         "rescue-without-patience",
+        "tick-from-now-on",
     ],
 )
 def test_a_broken_rule_is_found(mutant: str) -> None:

@@ -4,6 +4,7 @@ from lineshaft.options.checks import LANES, PRIORITIES, Lane, PriorityName
 from lineshaft.options.execution import Execution, apply_execution, stored_execution
 from lineshaft.options.instance import job_of
 from lineshaft.options.options import Options
+from lineshaft.options.pace import Debounce, Pace, Throttle
 from lineshaft.options.retries import dump_retry, import_by_path, load_retry
 from lineshaft.options.template import JobTemplate, StoredUnique, template_of
 from lineshaft.options.unique import OnConflict, Unique
@@ -13,13 +14,16 @@ __all__ = [
     "LANES",
     "PRIORITIES",
     "UNSET",
+    "Debounce",
     "Execution",
     "JobTemplate",
     "Lane",
     "OnConflict",
     "Options",
+    "Pace",
     "PriorityName",
     "StoredUnique",
+    "Throttle",
     "Unique",
     "apply_execution",
     "dump_retry",

@@ -8,6 +8,7 @@ from typing import Any
 
 from lineshaft.newjob import NewJob
 from lineshaft.options.options import Options
+from lineshaft.options.pace import Debounce, Pace, Throttle
 from lineshaft.options.template import JobTemplate, StoredUnique
 from lineshaft.options.unique import Unique
 from lineshaft.retry import Retry
@@ -38,5 +39,16 @@ def _retry(max_attempts: int) -> Retry:
 
 
 def _unique(rule: StoredUnique) -> Unique:
-    within = None if rule.within is None else timedelta(microseconds=rule.within)
-    return Unique(by=rule.by, within=within, states=rule.states, on_conflict=rule.on_conflict)
+    within = _duration(rule.within)
+    return Unique(by=rule.by, within=within, states=rule.states, on_conflict=rule.on_conflict, pace=_pace(rule))
+
+
+def _pace(rule: StoredUnique) -> Pace | None:
+    if (quiet := _duration(rule.quiet)) is not None:
+        return Debounce(quiet, _duration(rule.at_most))
+    every = _duration(rule.every)
+    return None if every is None else Throttle(every)
+
+
+def _duration(micros: int | None) -> timedelta | None:
+    return None if micros is None else timedelta(microseconds=micros)

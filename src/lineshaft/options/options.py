@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from lineshaft.errors import ConfigError
 from lineshaft.options.checks import CHECKS, Lane
+from lineshaft.options.pace import Debounce
 from lineshaft.options.unique import Unique
 from lineshaft.options.unset import UNSET
 from lineshaft.retry import Retry
@@ -47,4 +49,14 @@ class Options:
         changes: dict[str, Any] = {}
         for name, value in said.items():
             changes |= CHECKS[name](value)
-        return replace(self, **changes)
+        changed = replace(self, **changes)
+        if changed.unique is not None and isinstance(changed.unique.pace, Debounce):
+            _refuse_own_time(changed)
+        return changed
+
+
+def _refuse_own_time(options: Options) -> None:
+    name = "run_at" if options.run_at is not None else "delay" if options.delay else None
+    if name is not None:
+        msg = f"{name} cannot stand beside Unique.debounce, which says when the job runs; give one of them"
+        raise ConfigError(msg)

@@ -7,16 +7,20 @@ from typing import Any
 import msgspec
 
 from lineshaft.newjob import NewJob
+from lineshaft.options.pace import Debounce, Throttle
 from lineshaft.options.unique import OnConflict, Unique
 
 
 class StoredUnique(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A `Unique` as it is stored, `within` in microseconds."""
+    """A `Unique` as it is stored, durations in microseconds; `quiet` and `at_most` debounce, `every` throttles."""
 
     by: tuple[str, ...] | None = None
     within: int | None = None
     states: tuple[str, ...] | None = None
     on_conflict: OnConflict = "skip"
+    quiet: int | None = None
+    at_most: int | None = None
+    every: int | None = None
 
 
 class JobTemplate(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -63,4 +67,13 @@ def template_of(job: NewJob[Any]) -> JobTemplate:
 
 def _stored_unique(rule: Unique) -> StoredUnique:
     states = None if rule.states is None else tuple(sorted(state.value for state in rule.counting))
-    return StoredUnique(rule.names, rule.window, states, rule.on_conflict)
+    pace = rule.pace
+    return StoredUnique(
+        rule.names,
+        rule.window,
+        states,
+        rule.on_conflict,
+        quiet=pace.silence if isinstance(pace, Debounce) else None,
+        at_most=pace.longest if isinstance(pace, Debounce) else None,
+        every=pace.interval if isinstance(pace, Throttle) else None,
+    )

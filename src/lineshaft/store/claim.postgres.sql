@@ -32,6 +32,39 @@ returning id::text, claim, worker, attempt, attempts_before, losses, deadline, c
           name, args, rank, run_at, is_isolated, cancel_requested, max_attempts, queue, tenant, tags, meta, options,
           context;
 
+-- name: claim_aged
+update lineshaft.job
+   set worker = %(worker)s, claim = claim + 1, attempt = attempt + 1, started_at = %(now)s, progress = null
+ where ctid = any(array(
+    select ctid from lineshaft.job
+     where stage = 1 and queue = %(queue)s and rank = %(rank)s::smallint and run_at < %(before)s::bigint
+       and worker is null
+       and not exists (select from lineshaft.queue where name = %(queue)s and paused_at is not null)
+       and not exists (select from lineshaft.epoch where first_worker > %(worker)s)
+     order by rank, run_at, id limit %(limit)s
+       for update skip locked))
+returning id::text, claim, worker, attempt, attempts_before, losses, deadline, created_at, unknown_since,
+          case when is_followed then nullif(pg_notify('lineshaft_follower', '')::text, '') end,
+          name, args, rank, run_at, is_isolated, cancel_requested, max_attempts, queue, tenant, tags, meta, options,
+          context;
+
+-- name: waiting_heads
+-- A loose index scan: one step down the index for each rank, and over the jobs that run.
+with recursive head as (
+    (select rank from lineshaft.job where stage = 1 and queue = %(queue)s order by rank limit 1)
+    union all
+    select following.rank
+      from head cross join lateral (
+           select rank from lineshaft.job where stage = 1 and queue = %(queue)s and rank > head.rank
+            order by rank limit 1) as following
+)
+select rank, run_at
+  from head cross join lateral (
+       select run_at from lineshaft.job
+        where stage = 1 and queue = %(queue)s and rank = head.rank and worker is null
+        order by run_at limit 1) as first
+ order by rank;
+
 -- name: first_before
 select rank, run_at, id::text from lineshaft.job
  where stage = 1 and queue = %(queue)s and worker is null

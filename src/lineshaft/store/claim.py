@@ -44,6 +44,13 @@ class Place(NamedTuple):
     id: str
 
 
+class Head(NamedTuple):
+    """When the first job of a rank could have run that nobody holds."""
+
+    rank: int
+    run_at: int
+
+
 class Expired(NamedTuple):
     """A job that ended because its deadline had passed."""
 
@@ -65,6 +72,19 @@ def claim_jobs(tx: Tx, *, queue: str, limit: int, worker: int, now: int, start: 
     """
     params = {"queue": queue, "limit": limit, "worker": worker, "now": now}
     found = tx.run(SQL.claim_jobs_from, params | start._asdict()) if start else tx.run(SQL.claim_jobs, params)
+    found.sort(key=_by_place)
+    return [_claimed(row) for row in found]
+
+
+def waiting_heads(tx: Tx, queue: str) -> list[Head]:
+    """Return the first waiting job of each rank of a queue, the best rank first."""
+    return [Head._make(row) for row in tx.run(SQL.waiting_heads, {"queue": queue})]
+
+
+def claim_aged(tx: Tx, *, queue: str, rank: int, before: int, limit: int, worker: int, now: int) -> list[Claimed]:
+    """As `claim_jobs`, only jobs of one rank whose time is earlier than `before`."""
+    params = {"queue": queue, "rank": rank, "before": before, "limit": limit, "worker": worker, "now": now}
+    found = tx.run(SQL.claim_aged, params)
     found.sort(key=_by_place)
     return [_claimed(row) for row in found]
 

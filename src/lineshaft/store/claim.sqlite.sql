@@ -30,6 +30,37 @@ select json_group_array(json_array(
            context))
   from lineshaft_job where seq in (select value from json_each(:previous));
 
+-- name: claim_aged json rings-follower
+select json_group_array(seq) from (
+    select seq from lineshaft_job
+     where stage = 1 and queue = :queue and rank = :rank and run_at < :before and worker is null
+       and not exists (select 1 from lineshaft_queue where name = :queue and paused_at is not null)
+       and not exists (select 1 from lineshaft_epoch where first_worker > :worker)
+     order by run_at, id limit :limit);
+update lineshaft_job set worker = :worker, claim = claim + 1, attempt = attempt + 1, started_at = :now, progress = null
+ where seq in (select value from json_each(:previous));
+select json_group_array(json_array(
+           id, claim, worker, attempt, attempts_before, losses, deadline, created_at, unknown_since, seq,
+           name, args, rank, run_at, is_isolated, cancel_requested, max_attempts, queue, tenant, tags, meta, options,
+           context))
+  from lineshaft_job where seq in (select value from json_each(:previous));
+
+-- name: waiting_heads
+-- A loose index scan: one step down the index for each rank, and over the jobs that run.
+with recursive head (rank) as (
+    select min(rank) from lineshaft_job indexed by lineshaft_job_ready where stage = 1 and queue = :queue
+    union all
+    select (select min(job.rank) from lineshaft_job as job indexed by lineshaft_job_ready
+             where job.stage = 1 and job.queue = :queue and job.rank > head.rank)
+      from head where head.rank is not null
+)
+select rank, run_at from (
+    select head.rank, (select job.run_at from lineshaft_job as job indexed by lineshaft_job_ready
+                        where job.stage = 1 and job.queue = :queue and job.rank = head.rank and job.worker is null
+                        order by job.run_at limit 1) as run_at
+      from head where head.rank is not null)
+ where run_at is not null order by rank;
+
 -- name: first_before
 select rank, run_at, id from lineshaft_job
  where stage = 1 and queue = :queue and worker is null and (rank, run_at, id) < (:rank, :run_at, :id)

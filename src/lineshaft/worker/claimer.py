@@ -11,8 +11,10 @@ from lineshaft.engines.base import Engine, Tx
 from lineshaft.store.claim import Claimed, claim_jobs, next_due, promote_due
 from lineshaft.store.upkeep import set_idle
 from lineshaft.transitions import PutBack, Transition
+from lineshaft.worker.ageing import Ageing
 from lineshaft.worker.floor import Floor, seconds_beyond_the_way
 from lineshaft.worker.lanes.places import Places
+from lineshaft.worker.queue_order import QueueOrder, Weights
 from lineshaft.worker.run import Run
 
 _log = logging.getLogger("lineshaft.worker")
@@ -48,6 +50,7 @@ class QueueSlots:
         self.is_blocked = False
         """Whether its lane starts nothing at the moment, so that claimed jobs would only wait."""
         self.floor = Floor()
+        self.ageing: Ageing | None = None
 
     def room(self) -> int:
         """Return how many jobs may be claimed now: the free places, and a little more for short jobs."""
@@ -73,9 +76,21 @@ class QueueSlots:
 class Claimer:
     """Takes jobs for one worker; the queues come in the order in which they are served."""
 
-    def __init__(self, engine: Engine, worker: int, queues: Mapping[str, int], slots: int, clock: Clock) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        worker: int,
+        queues: Mapping[str, int],
+        slots: int,
+        clock: Clock,
+        order: QueueOrder | None = None,
+    ) -> None:
         self._engine, self._worker, self._clock = engine, worker, clock
         self.queues = {name: QueueSlots(name, limit) for name, limit in queues.items()}
+        order = order or QueueOrder()
+        self._weights = None if order.weights is None else Weights(order.weights)
+        for name, period in order.ageing.items():
+            self.queues[name].ageing = Ageing(period)
         self._slots = slots
         self._slots_bind = slots < sum(queues.values())
         self._next_due: int | None = 0
@@ -116,11 +131,7 @@ class Claimer:
         if not self.is_open or not self.has_lease():
             return []
         self._let_due_in(tx, now)
-        claimed: list[Claimed] = []
-        for queue in self._hopeful():
-            room = self._room(queue, len(claimed))
-            if room > 0:
-                claimed += self._claim_from(tx, queue, room, now)
+        claimed = self._claim_strictly(tx, now) if self._weights is None else self._claim_by(self._weights, tx, now)
         self._say_idle(tx, is_idle=not any(queue.may_have_jobs for queue in self.queues.values()))
         return claimed
 
@@ -128,7 +139,31 @@ class Claimer:
         """As `claim`, with nothing to commit besides."""
         return self._engine.write_apart(lambda tx: self.claim(tx, now))
 
+    def _claim_strictly(self, tx: Tx, now: int) -> list[Claimed]:
+        claimed: list[Claimed] = []
+        for queue in self._hopeful():
+            room = self._room(queue, len(claimed))
+            if room > 0:
+                claimed += self._claim_from(tx, queue, room, now)
+        return claimed
+
+    def _claim_by(self, weights: Weights, tx: Tx, now: int) -> list[Claimed]:
+        claimed: list[Claimed] = []
+        turns = weights.begin(self._slots - self.busy, {queue.name: self._room(queue) for queue in self._hopeful()})
+        while (turn := turns.next()) is not None:
+            name, share = turn
+            found = self._claim_from(tx, self.queues[name], share, now)
+            turns.took(name, len(found))
+            claimed += found
+        return claimed
+
     def _claim_from(self, tx: Tx, queue: QueueSlots, room: int, now: int) -> list[Claimed]:
+        if queue.ageing is None:
+            return self._claim_first(tx, queue, room, now)
+        aged = queue.ageing.claim(tx, self._clock, queue=queue.name, limit=room, worker=self._worker, now=now)
+        return aged if len(aged) == room else aged + self._claim_first(tx, queue, room - len(aged), now)
+
+    def _claim_first(self, tx: Tx, queue: QueueSlots, room: int, now: int) -> list[Claimed]:
         queue.may_have_jobs = False  # before the claim: a wake-up that comes meanwhile must not be undone
         start, before = queue.floor.start(), self._clock.monotonic()
         found = claim_jobs(tx, queue=queue.name, limit=room, worker=self._worker, now=now, start=start)

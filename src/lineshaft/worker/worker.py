@@ -26,6 +26,7 @@ from lineshaft.worker.lease import LeaseGuard
 from lineshaft.worker.lifespan import Lifespans
 from lineshaft.worker.liveness import Liveness, Upkeep
 from lineshaft.worker.loop import StoreLoop
+from lineshaft.worker.queue_order import QueueOrder
 from lineshaft.worker.registration import register, sign_off
 from lineshaft.worker.rescuer import Rescuer
 from lineshaft.worker.run import Run
@@ -41,8 +42,8 @@ NO_QUEUES: Final[Mapping[str, int]] = {"default": 10}
 class Worker:
     """Claims and runs jobs of some queues until it is told to stop.
 
-    `queues` says how many jobs of each queue run at once, in the order in which the queues are served; `slots` limits
-    all of them together. Jobs that ignore the stop are put back where the process ends at once; with `lingers` it may
+    `queues` says how many jobs of each queue run at once, in the order in which the queues are served unless `order`
+    says otherwise; `slots` limits all of them together. Jobs that ignore the stop are put back where the process ends at once; with `lingers` it may
     go on, so they keep their lease until their code has ended or the process has.
     """
 
@@ -52,11 +53,13 @@ class Worker:
         queues: Mapping[str, int],
         *,
         slots: int | None = None,
+        order: QueueOrder | None = None,
         version: str,
         lingers: bool = False,
     ) -> None:
         self.runtime, self.queues, self._version = runtime, dict(queues), version
-        self._slots = slots or sum(queues.values())
+        self.order = order or QueueOrder()
+        self.slots = slots or sum(queues.values())
         self._lingers = lingers
         self._retention = runtime.retention
         self._stopping = threading.Lock()
@@ -116,7 +119,7 @@ class Worker:
         )
         self.watch = Watch(clock, settings.stop_patience, self._note_hung)
         self.dispatcher = Dispatcher(self.runtime, self._make_lane, self.finisher.deliver, self._note_start)
-        self.claimer = Claimer(engine, self.id, self.queues, self._slots, clock)
+        self.claimer = Claimer(engine, self.id, self.queues, self.slots, clock, self.order)
         self.loop = StoreLoop(
             engine, self.id, self.claimer, self.finisher, self.dispatcher, self._retention, self.runtime.features
         )
@@ -272,7 +275,7 @@ class Worker:
             name: QueueLoad(queue.held, queue.ended, failed.get(name, 0), put_back.get(name, 0))
             for name, queue in self.claimer.queues.items()
         }
-        return dump_load(WorkerLoad(self._slots, queues, self.leader.doing))
+        return dump_load(WorkerLoad(self.slots, queues, self.leader.doing))
 
     def _has_progress(self) -> bool:
         return any(run.has_news for run in self._held())

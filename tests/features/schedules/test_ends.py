@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from lineshaft.clock import HOUR
+from lineshaft.clock import HOUR, ManualClock
 from lineshaft.config import Retention
 from lineshaft.feature import Ended
 from lineshaft.features.schedules.definition import Definition
@@ -112,3 +112,16 @@ def test_an_interval_goes_on_after_a_cancel(engine: Engine) -> None:
     )
     leaders.lead_on()
     assert leaders.row().next_at == leaders.now + HOUR
+
+
+def test_a_clock_that_goes_ahead_puts_no_tick_off(engine: Engine) -> None:
+    """An end that was noted by a clock an hour ahead leaves the schedule due when its next tick is."""
+    leaders = Leaders(engine)
+    leaders.create(Definition(HOURLY, job=JOB, overlap="skip"))
+    leaders.wait(HOUR)
+    leaders.lead_on()
+    ahead = Leaders(engine, clock=ManualClock(leaders.now + 2 * HOUR))
+    assert ahead.end() is not None
+    leaders.wait(HOUR)
+    leaders.lead_on()
+    assert [tick.at for tick in leaders.ticks(BY_CLOCK)] == [NOW + HOUR, NOW + 2 * HOUR]

@@ -107,6 +107,9 @@ def test_expectation_is_a_schedule(app: Lineshaft) -> None:
         app.schedules.expect("reports", report, cron="0 7 * * *")
     changed = app.schedules.expect("reports", report, cron="0 7 * * *", exist_ok=True)
     assert changed.rule == {"cron": "0 7 * * *", "timezone": "UTC"}
+    assert app.schedules.update("reports", cron="0 8 * * *").rule["cron"] == "0 8 * * *"
+    with pytest.raises(ScheduleError, match="unexpected 'overlap'"):
+        app.schedules.update("reports", overlap="skip")
     assert app.schedules.pause("reports").state == "paused"
     with pytest.raises(ScheduleError, match="enqueues no jobs"):
         app.schedules.run("reports")

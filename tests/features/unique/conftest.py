@@ -17,7 +17,7 @@ from lineshaft.ids import new_id
 from lineshaft.job import JobRow
 from lineshaft.options import Options, Unique
 from lineshaft.store.claim import claim_jobs
-from lineshaft.store.control import cancel_jobs, delete_jobs
+from lineshaft.store.control import cancel_jobs, delete_jobs, reschedule_job
 from lineshaft.store.enqueue import insert_jobs
 from lineshaft.store.finish import write_transitions
 from lineshaft.store.inspect import Filter, count_jobs, get_job
@@ -82,6 +82,8 @@ class Store:
         if state is State.SCHEDULED:
             job.row |= {"stage": int(Stage.SCHEDULED), "run_at": self.now + HOUR}
         [job_id] = self.enqueue(job)
+        if state is not State.SCHEDULED and job.row["stage"] != Stage.READY:  # it was debounced
+            self.engine.write(lambda tx: reschedule_job(tx, job_id, run_at=self.now, now=self.now))
         if state not in (State.SCHEDULED, State.QUEUED):
             self.move(job_id, job.row["queue"], state)
         return job_id

@@ -103,8 +103,8 @@ select schedule, at, run, state, job, decided_at, note
 insert into lineshaft.schedule (name, source, declared, version, created_at, updated_at, next_at, due_at, last_at, last_job,
                                 overdue_at)
 select name, '', '', 0, 0, 0, next_at, due_at, last_at, last_job, overdue_at
-  from json_to_recordset(%(rows)s::json)
-    as r (name text, next_at bigint, due_at bigint, last_at bigint, last_job uuid, overdue_at bigint)
+  from json_to_recordset(%(rows)s::json) as r (
+      name text, next_at bigint, due_at bigint, last_at bigint, last_job uuid, overdue_at bigint)
     on conflict (name) do update
    set next_at = excluded.next_at, due_at = excluded.due_at, last_at = excluded.last_at, last_job = excluded.last_job,
        overdue_at = excluded.overdue_at;
@@ -119,12 +119,14 @@ select schedule, at, run, 2, job, 0
     on conflict (schedule, at, run) do update set state = 2 where tick.state = 1;
 
 -- name: note_ends
+-- Never later than it was due: a clock that goes ahead must not put a tick off. Without a next tick it is the time of
+-- the end, from which the next one is counted.
 -- In the order of the names: whoever ends jobs of the same schedules at this moment cannot wait in a circle with us.
 with locked as materialized (
     select name from lineshaft.schedule where name = any(%(name)s::text[]) order by name for update
 ), noted as (
     update lineshaft.schedule
-       set due_at = %(now)s,
+       set due_at = case when next_at is null then %(now)s else least(due_at, %(now)s) end,
            succeeded_at = case when (%(tick)s::bigint[])[width_bucket(name, %(name)s::text[])] is null
                                then succeeded_at else %(now)s end,
            succeeded_tick = greatest(succeeded_tick, (%(tick)s::bigint[])[width_bucket(name, %(name)s::text[])])
@@ -135,12 +137,11 @@ select count(*), (select count(pg_notify('lineshaft_worker', '')) from (select f
   from noted;
 
 -- name: overgrown
--- Asked before anything is deleted: most have nothing to prune, and a look at a hundred takes a few milliseconds.
+-- Asked before anything is deleted: most have nothing to prune. The oldest tick decides, so that it costs two looks.
 select name from unnest(%(names)s::text[]) as name
- where exists (select from lineshaft.tick t
-                where t.schedule = name and t.state >= 2 and t.decided_at < %(before)s
-                  and t.at < (select n.at from lineshaft.tick n where n.schedule = name
-                               order by n.at desc offset %(kept)s - 1 limit 1));
+ where (select t.decided_at from lineshaft.tick t
+         where t.schedule = name and t.state >= 2 order by t.at, t.run limit 1) < %(before)s
+   and (select true from lineshaft.tick t where t.schedule = name order by t.at desc, t.run desc offset %(kept)s limit 1);
 
 -- name: prune_ticks
 with gone as (

@@ -95,8 +95,10 @@ update lineshaft_tick set state = 2
    and lineshaft_tick.run = r.value ->> 'run' and state = 1 and lineshaft_tick.job = r.value ->> 'job';
 
 -- name: note_ends rings-worker
+-- Never later than it was due: a clock that goes ahead must not put a tick off. Without a next tick it is the time of
+-- the end, from which the next one is counted.
 update lineshaft_schedule
-   set due_at = :now,
+   set due_at = iif(next_at is null or due_at is null, :now, min(due_at, :now)),
        succeeded_at = iif(r.value ->> 'tick' is null, succeeded_at, :now),
        succeeded_tick = max(coalesce(r.value ->> 'tick', succeeded_tick), coalesce(succeeded_tick, r.value ->> 'tick'))
   from json_each(:rows) as r
@@ -104,12 +106,12 @@ update lineshaft_schedule
 select changes();
 
 -- name: overgrown
--- Asked before anything is deleted: most have nothing to prune, and a look at a hundred takes a few milliseconds.
+-- Asked before anything is deleted: most have nothing to prune. The oldest tick decides, so that it costs two looks.
 select names.value from json_each(:names) as names
- where exists (select 1 from lineshaft_tick as t
-                where t.schedule = names.value and t.state >= 2 and t.decided_at < :before
-                  and t.at < (select n.at from lineshaft_tick as n where n.schedule = names.value
-                               order by n.at desc limit 1 offset :kept - 1));
+ where (select t.decided_at from lineshaft_tick as t
+         where t.schedule = names.value and t.state >= 2 order by t.at, t.run limit 1) < :before
+   and (select 1 from lineshaft_tick as t
+         where t.schedule = names.value order by t.at desc, t.run desc limit 1 offset :kept);
 
 -- name: prune_ticks
 delete from lineshaft_tick where (schedule, at, run) in (

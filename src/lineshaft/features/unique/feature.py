@@ -91,7 +91,7 @@ def _write(tx: Tx, answers: Answers, held: Mapping[str, str]) -> None:
 def _replacements(answers: Answers) -> dict[str, dict[str, Any]]:
     """Return what stored jobs are given, by their ids; the last newcomer of a key wins."""
     return {
-        answer.holder.id: _replaced(answer.job)
+        answer.holder.id: _replaced(answer.job, answer.holder)
         for group in answers.values()
         for answer in group
         if answer.action is Action.REPLACE and answer.holder and answer.holder.is_stored
@@ -108,12 +108,21 @@ def _moved_keys(answers: Answers, held: Mapping[str, str]) -> Iterator[keys.KeyR
 def _answer(group: Sequence[Answer]) -> None:
     new = {one.job.row["id"]: one.job for one in group if one.action is Action.STORE}
     for job, action, holder in group:
-        if action is Action.STORE or holder is None:
+        if holder is None:
+            continue
+        if action is Action.STORE:
+            _place(job, holder)
             continue
         job.existing_id = holder.id
         if action is Action.REPLACE and not holder.is_stored:
-            new[holder.id].row.update(_replaced(job))
+            new[holder.id].row.update(_replaced(job, holder))
 
 
-def _replaced(job: Incoming) -> dict[str, Any]:
-    return {name: job.row[name] for name in rules.REPLACED}
+def _place(job: Incoming, holder: Holder) -> None:
+    if holder.id == job.row["id"] and not holder.is_stored:
+        job.row.update(run_at=holder.run_at, stage=holder.stage)
+
+
+def _replaced(job: Incoming, holder: Holder) -> dict[str, Any]:
+    own = {name: job.row[name] for name in rules.REPLACED}
+    return {**own, "run_at": holder.run_at, "stage": holder.stage}

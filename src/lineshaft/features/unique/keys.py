@@ -80,11 +80,11 @@ def prune_keys(tx: Tx, *, now: int, after: str = "") -> Pruned:
 
 
 def _holder(row: Row) -> Holder:
-    job_id, stage, is_held, is_cancel_requested, created_at = row
+    job_id, stage, is_held, is_cancel_requested, created_at, run_at, started_at = row
     state = state_of(stage, is_held=bool(is_held), is_cancel_requested=bool(is_cancel_requested))
     # A waiting job that was asked to stop ends at its next claim: what replaced it would be lost with it.
     is_waiting = state in WAITING and not is_cancel_requested
-    return Holder(job_id, state, created_at, is_waiting, is_stored=True)
+    return Holder(job_id, state, created_at, is_waiting, True, stage, run_at, started_at)
 
 
 def _sorted(rows: Sequence[KeyRow]) -> list[KeyRow]:

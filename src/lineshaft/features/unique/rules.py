@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import msgspec
 
 from lineshaft.errors import UniqueConflictError
+from lineshaft.features.unique import pacing
+from lineshaft.options import Debounce, Throttle
 from lineshaft.transitions import FINAL, State, state_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
 
     from lineshaft.feature import Incoming
-    from lineshaft.options import Unique
+    from lineshaft.options import Pace, Unique
 
 WAITING: Final = frozenset({State.SCHEDULED, State.QUEUED, State.RETRYING})
 FOREVER: Final = 2**63 - 1
@@ -55,6 +57,10 @@ class Holder(NamedTuple):
     """Whether it can be replaced: no worker holds it, and nobody asked it to stop."""
     is_stored: bool
     """Whether it was stored before this call."""
+    stage: int
+    run_at: int
+    started_at: int | None
+    """When its last attempt began."""
 
 
 class Answer(NamedTuple):
@@ -74,6 +80,10 @@ def digest(job: Incoming) -> str:
 def held_until(job: Incoming) -> int | None:
     """Return when the job, once finished, stops to hold its key; None when it does so at once."""
     rule = _rule(job)
+    if isinstance(rule.pace, Throttle):
+        return FOREVER  # its start counts, and nobody knows now when that will be
+    if isinstance(rule.pace, Debounce):
+        return None
     if not rule.counting & FINAL:
         return None
     return FOREVER if rule.window is None else int(job.row["created_at"]) + rule.window
@@ -98,14 +108,27 @@ def _resent(job: Incoming, holder: Holder | None, stored: Collection[str]) -> An
 
 def _meet(job: Incoming, holder: Holder | None, now: int) -> Answer:
     rule = _rule(job)
+    if rule.pace is not None:
+        return _paced(job, holder, rule.pace, now)
     if holder is None or not _counts(holder, rule, now):
         return Answer(job, Action.STORE, _newborn(job.row))
     if rule.on_conflict == "error":
         raise _conflict(job, holder)
     if rule.on_conflict == "replace" and holder.is_waiting:
-        replaced = holder._replace(state=_newborn(job.row).state)
-        return Answer(job, Action.REPLACE, replaced)
+        return Answer(job, Action.REPLACE, _moved(holder, job.row["run_at"], job.row["stage"]))
     return Answer(job, Action.SKIP, holder)
+
+
+def _paced(job: Incoming, holder: Holder | None, pace: Pace, now: int) -> Answer:
+    if holder is not None and holder.is_waiting:
+        return Answer(job, Action.REPLACE, _moved(holder, *pacing.place_of_waiting(holder, pace, now)))
+    own = _newborn(job.row)
+    return Answer(job, Action.STORE, _moved(own, *pacing.place_of_new(own, holder, pace, now)))
+
+
+def _moved(holder: Holder, run_at: int, stage: int) -> Holder:
+    state = state_of(stage, is_held=False, is_cancel_requested=False)
+    return holder._replace(state=state, run_at=run_at, stage=stage)
 
 
 def _counts(holder: Holder, rule: Unique, now: int) -> bool:
@@ -115,7 +138,8 @@ def _counts(holder: Holder, rule: Unique, now: int) -> bool:
 
 def _newborn(row: dict[str, Any]) -> Holder:
     state = state_of(row["stage"], is_held=False, is_cancel_requested=False)
-    return Holder(row["id"], state, row["created_at"], state in WAITING, is_stored=False)
+    stage, run_at = row["stage"], row["run_at"]
+    return Holder(row["id"], state, row["created_at"], state in WAITING, False, stage, run_at, None)
 
 
 def _conflict(job: Incoming, holder: Holder) -> UniqueConflictError:

@@ -17,10 +17,10 @@ select key, job::text from lineshaft.unique_key where key = any(%(keys)s::text[]
 
 -- name: look_up_jobs
 -- One statement: a job that finishes meanwhile is seen in exactly one of the tables.
-select id::text, stage, worker is not null, cancel_requested, created_at
+select id::text, stage, worker is not null, cancel_requested, created_at, run_at, started_at
   from lineshaft.job where id = any(%(ids)s::uuid[])
 union all
-select id::text, stage, false, false, created_at
+select id::text, stage, false, false, created_at, run_at, started_at
   from lineshaft.history where id = any(%(ids)s::uuid[]);
 
 -- name: lock_waiting

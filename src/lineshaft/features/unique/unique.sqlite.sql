@@ -9,7 +9,8 @@ select changes();
 select json_group_array(json_array(key, job)) from lineshaft_unique_key where key in (select value from json_each(:keys));
 
 -- name: look_up_jobs json
-select json_group_array(json_array(id, stage, stage = 1 and worker is not null, cancel_requested, created_at))
+select json_group_array(json_array(id, stage, stage = 1 and worker is not null, cancel_requested, created_at,
+                                   run_at, started_at))
   from lineshaft_job where id in (select value from json_each(:ids));
 
 -- name: lock_waiting json

@@ -1,0 +1,100 @@
+"""What `weights=` and `ageing=` of a worker may say: read and checked, against the queues that it serves."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any, Final
+
+from lineshaft.clock import MINUTE, SECOND, Duration, to_micros
+from lineshaft.errors import ConfigError
+from lineshaft.worker.queue_order import QueueOrder
+
+WeightsOption = Mapping[str, int] | str | None
+AgeingOption = Duration | Mapping[str, Duration] | None
+
+_HEAVIEST: Final = 1_000
+_SHORTEST: Final = SECOND
+
+
+def queue_order(weights: WeightsOption, ageing: AgeingOption, queues: Mapping[str, int]) -> QueueOrder:
+    """Return in what order a worker takes jobs of these queues.
+
+    `weights` is `{"critical": 6, "low": 1}` or `"critical=6,low=1"`; a queue that it leaves out weighs 1. `ageing` is a
+    duration for all queues, `{"low": "10m"}` or `"low=10m"`. Raises `ConfigError`, naming the option and the queue.
+    """
+    heavy = None if weights is None else read_weights(weights)
+    periods = read_ageing(ageing)
+    for option, named in (("weights", heavy), ("ageing", periods)):
+        for name in named if isinstance(named, Mapping) else ():
+            if name not in queues:
+                msg = f"{option} names queue {name!r}, which this worker does not serve; it serves {', '.join(queues)}"
+                raise ConfigError(msg)
+    if isinstance(periods, int):
+        periods = dict.fromkeys(queues, periods)
+    return QueueOrder(None if heavy is None else {name: heavy.get(name, 1) for name in queues}, periods or {})
+
+
+def slots_of(slots: int | None, weights: WeightsOption, queues: Mapping[str, int]) -> int | None:
+    """Return how many slots the queues share: under weights as many as the largest queue has, unless told.
+
+    Raises `ConfigError` where every queue would have its slots to itself, and no weight would ever count.
+    """
+    if weights is None or len(queues) == 1:
+        return slots
+    if slots is not None and slots >= sum(queues.values()):
+        msg = (
+            f"weights share slots among queues, and slots={slots} is enough for all of them at once; "
+            f"give fewer than {sum(queues.values())}, or leave slots out for {max(queues.values())}"
+        )
+        raise ConfigError(msg)
+    return max(queues.values()) if slots is None else slots
+
+
+def read_weights(weights: Mapping[str, int] | str) -> dict[str, int]:
+    """Return the weights that are named; raises `ConfigError` for one that is no whole number from 1 to 1,000."""
+    found = dict(weights) if isinstance(weights, Mapping) else _pairs(weights, "weights", "critical=6,default=3,low=1")
+    if not found:
+        msg = f"weights={weights!r} weighs no queue; write critical=6,default=3,low=1"
+        raise ConfigError(msg)
+    return {name: _weight(name, value) for name, value in found.items()}
+
+
+def _weight(name: str, value: Any) -> int:
+    number = int(value) if isinstance(value, str) and value.isascii() and value.isdigit() else value
+    if isinstance(number, bool) or not isinstance(number, int) or not 1 <= number <= _HEAVIEST:
+        msg = f"weights: the weight {value!r} of queue {name!r} must be a whole number from 1 to {_HEAVIEST}"
+        raise ConfigError(msg)
+    return number
+
+
+def read_ageing(ageing: AgeingOption) -> dict[str, int] | int | None:
+    """Return the period of all queues, or of those that are named, in microseconds; raises `ConfigError`."""
+    if ageing is None:
+        return None
+    if isinstance(ageing, str) and "=" in ageing:
+        ageing = _pairs(ageing, "ageing", "low=10m,default=1h")
+    if isinstance(ageing, Mapping):
+        return {name: _period(value, f"ageing of queue {name!r}: {value!r}") for name, value in ageing.items()}
+    return _period(ageing, f"ageing={ageing!r}")
+
+
+def _period(value: Any, place: str) -> int:
+    number = float(value) if isinstance(value, str) and value.replace(".", "", 1).isdigit() else value
+    if isinstance(number, bool) or not isinstance(number, str | int | float | timedelta):
+        micros = 0
+    else:
+        micros = to_micros(number, "ageing")
+    if micros < _SHORTEST:
+        msg = f"{place} must be a duration of a second or more, such as '10m'"
+        raise ConfigError(msg)
+    return micros
+
+
+def _pairs(text: Any, option: str, example: str) -> dict[str, Any]:
+    parts = [part.strip().rpartition("=") for part in text.split(",")] if isinstance(text, str) else []
+    found = {name.strip(): value.strip() for name, sign, value in parts if sign and name.strip()}
+    if not parts or len(found) != len(parts):
+        msg = f"{option}={text!r} must give each queue once with its own, such as {example}"
+        raise ConfigError(msg)
+    return found

@@ -124,9 +124,8 @@ class PaceMachine(RuleBasedStateMachine):
         """Each kind has started what the model says, then, with those arguments, and the same waits."""
         assert self.found == {kind: line.started for kind, line in self.lines.items()}
         for kind, line in self.lines.items():
-            if line.waiting is not None:
-                assert (line.run_at, line.waiting) in self._waiting(kind)
-            assert len(self._waiting(kind)) == (line.waiting is not None)
+            expected = [] if line.waiting is None else [(line.run_at, line.waiting)]
+            assert self._waiting(kind) == expected
 
     def _new(self, kind: str) -> Incoming:
         self.number += 1
@@ -150,7 +149,7 @@ class PaceMachine(RuleBasedStateMachine):
             line.start(self.now)
 
     def _waiting(self, kind: str) -> list[tuple[int, str]]:
-        chosen = Filter(queues=[self._queue(kind)])
+        chosen = Filter(queue=self._queue(kind))
         rows = self.store.engine.read(lambda tx: list_jobs(tx, chosen, limit=100, cursor=None))
         waiting = [row for row in rows if row.worker is None and row.finished_at is None]
         return [((row.run_at - self.epoch) // SECOND, row.args) for row in waiting]

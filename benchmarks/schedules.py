@@ -230,7 +230,7 @@ def _measure_herd(site: Site, options: Options) -> Line:
     """Have all schedules tick at one instant, and take the time until the last one is moved on."""
     _tell(f"{TITLES[site.kind]}: {options.schedules:,} at once")
     now = site.store.engine.clock.now()
-    at = (now // SECOND + 8) * SECOND
+    at = (now // SECOND + 6) * SECOND
     once = Recurrence(Once((at,)))
     rows = [_row(f"herd-{number}", once, now)._replace(due_at=at) for number in range(options.schedules)]
     _load(site.store, rows)

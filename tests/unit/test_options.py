@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
@@ -14,7 +14,9 @@ from lineshaft.errors import ConfigError
 from lineshaft.options import (
     PRIORITIES,
     UNSET,
+    Debounce,
     Options,
+    Throttle,
     Unique,
     apply_execution,
     dump_retry,
@@ -24,6 +26,9 @@ from lineshaft.options import (
 )
 from lineshaft.retry import ONCE, Exponential, Fixed, Linear, Retry
 from lineshaft.transitions import UNFINISHED, State
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 WHEN = datetime(2026, 11, 22, 8, tzinfo=UTC)
 
@@ -168,3 +173,38 @@ def test_wrong_unique_is_refused(arguments: dict[str, Any], advice: str) -> None
     """A rule that cannot work is refused when it is made."""
     with pytest.raises(ConfigError, match=advice):
         Unique(**arguments)
+
+
+@pytest.mark.parametrize(
+    "make, advice",
+    [
+        (lambda: Unique.debounce("soon"), "quiet='soon' is not a duration"),
+        (lambda: Unique.debounce(0), "quiet=0 of Unique.debounce is no time at all"),
+        (lambda: Unique.debounce("5s", at_most="3s"), "at_most='3s' of Unique.debounce is shorter than quiet='5s'"),
+        (lambda: Unique.debounce("5s", at_most=-1), "at_most=-1 is out of range"),
+        (lambda: Unique.throttle("0s"), "every='0s' of Unique.throttle is no time at all"),
+        (lambda: Unique(pace="1m"), "pace='1m' of Unique must come of Unique.debounce"),
+        (lambda: Unique(within="1h", pace=Debounce("5s")), "within='1h' cannot stand beside Unique.debounce"),
+        (
+            lambda: Unique(on_conflict="error", pace=Throttle("5s")),
+            "on_conflict='error' cannot stand beside Unique.thr",
+        ),
+        (lambda: Unique(states=["dead"], pace=Throttle("5s")), "states=['dead'] cannot stand beside Unique.throttle"),
+    ],
+)
+def test_wrong_pace_is_refused(make: Callable[[], Unique], advice: str) -> None:
+    """A debounce or throttle that cannot work is refused when it is made, in one line that names the value."""
+    with pytest.raises(ConfigError, match=re.escape(advice)) as caught:
+        make()
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("given", [{"delay": "1h"}, {"run_at": WHEN}], ids=["delay", "run_at"])
+def test_debounced_job_has_no_time_of_its_own(given: dict[str, Any]) -> None:
+    """A time of its own beside `Unique.debounce` is refused, whichever of them is said first; a throttled one may."""
+    (name,) = given
+    for one, other in [({"unique": Unique.debounce("5s")}, given), (given, {"unique": Unique.debounce("5s")})]:
+        with pytest.raises(ConfigError, match=f"{name} cannot stand beside Unique.debounce"):
+            Options().but(**one).but(**other)
+    assert Options().but(unique=Unique.debounce("5s"), delay=None).delay is None
+    assert Options().but(unique=Unique.throttle("5s"), **given).unique is not None

@@ -20,6 +20,7 @@ from lineshaft.app.intake import Intake
 from lineshaft.app.jobs import Jobs
 from lineshaft.app.queues import Queues as QueuesOfStore
 from lineshaft.app.queues import Workers
+from lineshaft.app.serving import AgeingOption, WeightsOption, check_order, queue_order, slots_of
 from lineshaft.app.store import Store
 from lineshaft.app.transaction import ajoined_transaction, joined_transaction
 from lineshaft.app.waiter import Waiter
@@ -217,17 +218,39 @@ class Lineshaft(Gathering, TaskRegistrar):
 
     # --- running ---------------------------------------------------------------------------------------------------
 
-    def worker(self, queues: Queues = None, *, slots: int | None = None) -> InProcessWorker:
+    def worker(
+        self,
+        queues: Queues = None,
+        *,
+        slots: int | None = None,
+        weights: WeightsOption = None,
+        ageing: AgeingOption = None,
+    ) -> InProcessWorker:
         """Return a worker inside this process, for `with` or `async with`.
 
         `queues` is `{"pdf": 4}`, `["pdf"]` or `"pdf:4,default:10"`; without it, every queue that a task of this app
-        names is served, ten jobs at once.
+        names is served, ten jobs at once. `slots` limits all of them together. `weights` such as `{"pdf": 3}` has them
+        share the slots; without it a queue goes before all those named after it. `ageing`, a duration for all queues
+        or `{"pdf": "10m"}`, is how much waiting is worth 50 of priority. Raises `ConfigError` when one is wrong.
         """
-        return InProcessWorker(
-            lambda: None if self._intake.testing is not None else self.make_worker(queues, slots=slots, lingers=True)
-        )
+        check_order(weights, ageing)
 
-    def make_worker(self, queues: Queues = None, *, slots: int | None = None, lingers: bool = False) -> Worker:
+        def make() -> Worker | None:
+            if self._intake.testing is not None:
+                return None
+            return self.make_worker(queues, slots=slots, weights=weights, ageing=ageing, lingers=True)
+
+        return InProcessWorker(make)
+
+    def make_worker(
+        self,
+        queues: Queues = None,
+        *,
+        slots: int | None = None,
+        weights: WeightsOption = None,
+        ageing: AgeingOption = None,
+        lingers: bool = False,
+    ) -> Worker:
         """Return a worker that is not started; one that `lingers` keeps jobs that ignore its stop.
 
         The store's schedules are in line with the code then.
@@ -235,15 +258,28 @@ class Lineshaft(Gathering, TaskRegistrar):
         self.load_imports()
         self.schedules.sync()
         served = parse_queues(queues, self._queues_of_tasks())
-        return Worker(self.runtime(), served, slots=slots, version=VERSION, lingers=lingers)
+        order = queue_order(weights, ageing, slots, served)
+        slots = slots_of(slots, weights, served)
+        return Worker(self.runtime(), served, slots=slots, order=order, version=VERSION, lingers=lingers)
 
-    def run(self, queues: Queues = None, *, slots: int | None = None, grace: float | None = None) -> None:
-        """Run a worker as this process: blocks until SIGTERM or SIGINT, then stops in good order."""
+    def run(
+        self,
+        queues: Queues = None,
+        *,
+        slots: int | None = None,
+        weights: WeightsOption = None,
+        ageing: AgeingOption = None,
+        grace: float | None = None,
+    ) -> None:
+        """Run a worker as this process: blocks until SIGTERM or SIGINT, then stops in good order.
+
+        The options are those of `worker`.
+        """
         stop_child_import()
         if self._intake.testing is not None:
             msg = "app.run() would never end inside app.testing(): run the jobs with t.drain()"
             raise ConfigError(msg)
-        run_until_signal(lambda: self.make_worker(queues, slots=slots), grace)
+        run_until_signal(lambda: self.make_worker(queues, slots=slots, weights=weights, ageing=ageing), grace)
 
     def runtime(self, *, is_child: bool = False) -> Runtime:
         """Return what a worker, or a child of one, needs to know of this app."""

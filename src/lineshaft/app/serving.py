@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
-from datetime import timedelta
 from typing import Any, Final
 
-from lineshaft.clock import MINUTE, SECOND, Duration, to_micros
+from lineshaft.clock import SECOND, Duration, to_micros
 from lineshaft.errors import ConfigError
 from lineshaft.worker.queue_order import QueueOrder
 
@@ -14,11 +14,20 @@ WeightsOption = Mapping[str, int] | str | None
 AgeingOption = Duration | Mapping[str, Duration] | None
 
 _HEAVIEST: Final = 1_000
-_SHORTEST: Final = SECOND
+_NUMBER: Final = re.compile(r"\d+(\.\d+)?")
 
 
-def queue_order(weights: WeightsOption, ageing: AgeingOption, queues: Mapping[str, int]) -> QueueOrder:
-    """Return in what order a worker takes jobs of these queues.
+def check_order(weights: WeightsOption, ageing: AgeingOption) -> None:
+    """Raise `ConfigError` for what is wrong whatever queues are served."""
+    if weights is not None:
+        read_weights(weights)
+    read_ageing(ageing)
+
+
+def queue_order(
+    weights: WeightsOption, ageing: AgeingOption, slots: int | None, queues: Mapping[str, int]
+) -> QueueOrder:
+    """Return in what order a worker takes jobs of these queues; `slots` as it was given.
 
     `weights` is `{"critical": 6, "low": 1}` or `"critical=6,low=1"`; a queue that it leaves out weighs 1. `ageing` is a
     duration for all queues, `{"low": "10m"}` or `"low=10m"`. Raises `ConfigError`, naming the option and the queue.
@@ -32,7 +41,8 @@ def queue_order(weights: WeightsOption, ageing: AgeingOption, queues: Mapping[st
                 raise ConfigError(msg)
     if isinstance(periods, int):
         periods = dict.fromkeys(queues, periods)
-    return QueueOrder(None if heavy is None else {name: heavy.get(name, 1) for name in queues}, periods or {})
+    shares = None if heavy is None or len(queues) == 1 else {name: heavy.get(name, 1) for name in queues}
+    return QueueOrder(shares, periods or {}, takes_ahead=slots is None)
 
 
 def slots_of(slots: int | None, weights: WeightsOption, queues: Mapping[str, int]) -> int | None:
@@ -69,24 +79,23 @@ def _weight(name: str, value: Any) -> int:
 
 
 def read_ageing(ageing: AgeingOption) -> dict[str, int] | int | None:
-    """Return the period of all queues, or of those that are named, in microseconds; raises `ConfigError`."""
+    """Return the period of all queues, or of those that are named, in microseconds.
+
+    Raises `ConfigError` for one that is no duration, or under a second: a worker looks once a second at what has aged.
+    """
     if ageing is None:
         return None
     if isinstance(ageing, str) and "=" in ageing:
         ageing = _pairs(ageing, "ageing", "low=10m,default=1h")
     if isinstance(ageing, Mapping):
-        return {name: _period(value, f"ageing of queue {name!r}: {value!r}") for name, value in ageing.items()}
-    return _period(ageing, f"ageing={ageing!r}")
+        return {name: _period(value, f"ageing of queue {name!r}: period") for name, value in ageing.items()}
+    return _period(ageing, "ageing")
 
 
-def _period(value: Any, place: str) -> int:
-    number = float(value) if isinstance(value, str) and value.replace(".", "", 1).isdigit() else value
-    if isinstance(number, bool) or not isinstance(number, str | int | float | timedelta):
-        micros = 0
-    else:
-        micros = to_micros(number, "ageing")
-    if micros < _SHORTEST:
-        msg = f"{place} must be a duration of a second or more, such as '10m'"
+def _period(value: Duration, name: str) -> int:
+    micros = to_micros(float(value) if isinstance(value, str) and _NUMBER.fullmatch(value) else value, name)
+    if micros < SECOND:
+        msg = f"{name}={value!r} must be a second at least, such as '10m'"
         raise ConfigError(msg)
     return micros
 

@@ -43,6 +43,8 @@ class Plan:
     queues: str | None
     processes: int
     slots: int | None
+    weights: str | None
+    ageing: str | None
     grace: float | None
     health_host: str
     health_port: int | None
@@ -55,6 +57,8 @@ class Plan:
             "--queues": self.queues,
             "--processes": 1,
             "--slots": self.slots,
+            "--weights": self.weights,
+            "--ageing": self.ageing,
             "--grace": self.grace,
             "--log-format": self.log_format,
             "--log-level": self.log_level,
@@ -71,12 +75,29 @@ def _seconds(_context: click.Context, _parameter: click.Parameter, value: str | 
         raise click.BadParameter(str(error)) from error
 
 
+def _checked_order(context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
+    """Refuse here what no worker would take: under a supervisor each would fail, again and again."""
+    from lineshaft.app.serving import check_order
+
+    try:
+        check_order(**{"weights": None, "ageing": None, str(parameter.name): value})
+    except ConfigError as error:
+        raise click.BadParameter(str(error), context, parameter) from error
+    return value
+
+
 @click.command()
 @click.option(
     "--queues", metavar="NAME:N,…", help="Queues with their concurrency, in the order in which they are served."
 )
 @click.option("--processes", type=click.IntRange(1), default=1, show_default=True, help="How many worker processes.")
 @click.option("--slots", type=click.IntRange(1), help="Most jobs at once in one process, over all its queues.")
+@click.option(
+    "--weights", metavar="NAME=N,…", callback=_checked_order, help="Each queue's share of the slots, not strict order."
+)
+@click.option(
+    "--ageing", metavar="DURATION", callback=_checked_order, help="How much waiting is worth 50 of priority; NAME=10m,…"
+)
 @click.option("--grace", metavar="DURATION", callback=_seconds, help="Time for running jobs at the end, such as 25s.")
 @click.option("--health-port", type=click.IntRange(0, 65535), help="Answer /livez and /readyz on this port.")
 @click.option("--health-host", default="127.0.0.1", show_default=True, help="The address that answers them.")
@@ -126,7 +147,7 @@ class _OneWorker:
                 self._set_up()
                 app = self._session.app()
                 self._check(app)
-                worker = self._main.start(lambda: app.make_worker(self._plan.queues, slots=self._plan.slots))
+                worker = self._main.start(lambda: _made(app, self._plan))
             except StopRequested:
                 _log.info("stopped before the worker had started")
                 return 0
@@ -155,6 +176,10 @@ class _OneWorker:
             main.leave(code)
         main.leave_in_time(code)
         return code
+
+
+def _made(app: Lineshaft, plan: Plan) -> Worker:
+    return app.make_worker(plan.queues, slots=plan.slots, weights=plan.weights, ageing=plan.ageing)
 
 
 class _Lone(_OneWorker):

@@ -16,8 +16,8 @@ class Debounce:
     at_most: Duration | None = None
 
     def __post_init__(self) -> None:
-        quiet = _some(self.quiet, f"quiet={self.quiet!r} of Unique.debounce", "leave unique= out to run at once")
-        if self.longest is not None and self.longest < quiet:
+        _refuse_none(self.silence, f"quiet={self.quiet!r} of Unique.debounce")
+        if self.longest is not None and self.longest < self.silence:
             msg = (
                 f"at_most={self.at_most!r} of Unique.debounce is shorter than quiet={self.quiet!r}, "
                 "so nothing would ever wait for quiet; give at least as much"
@@ -45,7 +45,7 @@ class Throttle:
     every: Duration
 
     def __post_init__(self) -> None:
-        _some(self.every, f"every={self.every!r} of Unique.throttle", "leave unique= out to have no limit")
+        _refuse_none(self.interval, f"every={self.every!r} of Unique.throttle")
 
     @property
     def interval(self) -> int:
@@ -59,9 +59,7 @@ class Throttle:
 Pace = Debounce | Throttle
 
 
-def _some(duration: Duration, what: str, otherwise: str) -> int:
-    micros = to_micros(duration, what.partition("=")[0])
+def _refuse_none(micros: int, what: str) -> None:
     if micros == 0:
-        msg = f"{what} is no time at all; give a longer one, or {otherwise}"
+        msg = f"{what} is no time at all; give a longer one, or leave unique= out to have each job run at once"
         raise ConfigError(msg)
-    return micros

@@ -62,8 +62,7 @@ select rank, run_at
   from head cross join lateral (
        select run_at from lineshaft.job
         where stage = 1 and queue = %(queue)s and rank = head.rank and worker is null
-        order by run_at limit 1) as first
- order by rank;
+        order by run_at limit 1) as first;
 
 -- name: first_before
 select rank, run_at, id::text from lineshaft.job

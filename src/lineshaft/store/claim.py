@@ -78,7 +78,7 @@ def claim_jobs(tx: Tx, *, queue: str, limit: int, worker: int, now: int, start: 
 
 def waiting_heads(tx: Tx, queue: str) -> list[Head]:
     """Return the first waiting job of each rank of a queue, the best rank first."""
-    return [Head._make(row) for row in tx.run(SQL.waiting_heads, {"queue": queue})]
+    return sorted(Head._make(row) for row in tx.run(SQL.waiting_heads, {"queue": queue}))
 
 
 def claim_aged(tx: Tx, *, queue: str, rank: int, before: int, limit: int, worker: int, now: int) -> list[Claimed]:

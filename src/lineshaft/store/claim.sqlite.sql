@@ -59,7 +59,7 @@ select rank, run_at from (
                         where job.stage = 1 and job.queue = :queue and job.rank = head.rank and job.worker is null
                         order by job.run_at limit 1) as run_at
       from head where head.rank is not null)
- where run_at is not null order by rank;
+ where run_at is not null;
 
 -- name: first_before
 select rank, run_at, id from lineshaft_job

@@ -43,8 +43,8 @@ class Worker:
     """Claims and runs jobs of some queues until it is told to stop.
 
     `queues` says how many jobs of each queue run at once, in the order in which the queues are served unless `order`
-    says otherwise; `slots` limits all of them together. Jobs that ignore the stop are put back where the process ends at once; with `lingers` it may
-    go on, so they keep their lease until their code has ended or the process has.
+    says otherwise; `slots` limits all of them together. Jobs that ignore the stop are put back where the process ends
+    at once; with `lingers` it may go on, so they keep their lease until their code has ended or the process has.
     """
 
     def __init__(

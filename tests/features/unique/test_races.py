@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import pytest
 
+from lineshaft.clock import SECOND
 from lineshaft.options import Unique
+from lineshaft.store.claim import claim_jobs
+from lineshaft.store.control import reschedule_job
 from lineshaft.transitions import Complete, PutBack, Stage, State
 
 if TYPE_CHECKING:
@@ -20,6 +23,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 THREADS = 8
+PACED = [Unique.debounce("5s"), Unique.throttle("1m")]
 
 
 def race(act: Callable[[int], T], count: int = THREADS) -> list[T]:
@@ -105,6 +109,50 @@ def test_never_two_unfinished_jobs_of_a_key(store: Store) -> None:
     assert store.count(State.QUEUED) == 0
 
 
+@pytest.mark.parametrize("unique", PACED, ids=["debounce", "throttle"])
+def test_many_producers_of_a_paced_key(store: Store, unique: Unique) -> None:
+    """However many enqueue a debounced or throttled key at once, one job waits, with what one of them said last."""
+    texts = [f"[{number}]" for number in range(10)]
+    keys = [f"[{key}]" for key in range(5)]
+
+    def act(number: int) -> list[str]:
+        found: list[str] = []
+        for text in texts:
+            with store.engine.transaction() as tx:
+                order = keys[:: 1 if number % 2 else -1]
+                found += store.insert(tx, *[store.new(unique, key, args=text) for key in order])
+        return found
+
+    answers = {one for answer in race(act) for one in answer}
+    assert (len(answers), store.count()) == (len(keys), len(keys))
+    assert {store.get(one).args for one in answers} == {texts[-1]}
+
+
+@pytest.mark.parametrize("unique", PACED, ids=["debounce", "throttle"])
+def test_producers_beside_a_worker(store: Store, unique: Unique) -> None:
+    """While a worker takes what is due, no arguments are lost: the newest are those that wait, or those it took."""
+    first = store.holder(State.QUEUED, unique)
+    store.engine.write(lambda tx: reschedule_job(tx, first, run_at=store.now, now=store.now))
+    queue = store.get(first).queue
+    started: list[tuple[str, str]] = []
+
+    def act(number: int) -> list[str]:
+        if number:
+            return [store.enqueue(store.new(unique, args=f"[{count}]", queue=queue))[0] for count in range(12)]
+        for _ in range(20):
+            claimed = store.engine.write(lambda tx: claim_jobs(tx, queue=queue, limit=9, worker=1, now=store.now))
+            started.extend((one.held.id, one.args) for one in claimed)
+        return []
+
+    answers = {one for found in race(act) for one in found}
+    waiting = answers - {one for one, _ in started}
+    assert len(started) <= 1
+    assert len(waiting) <= 1
+    newest = {store.get(one).args for one in waiting} or {args for _, args in started}
+    assert newest == {"[11]"}
+    assert all(store.get(one).args == args for one, args in started), "what runs is not given other arguments"
+
+
 # --- what happens between looking at a job and locking it; SQLite has one writer, so nothing can --------------------
 
 
@@ -159,3 +207,14 @@ def test_job_put_back_meanwhile_is_replaced(postgres_store: Store) -> None:
     unique = Unique(on_conflict="replace")
     holder, _, answer = interrupted(store, lambda held: store.write(PutBack(held, Stage.RETRYING, store.now)), unique)
     assert (answer, store.get(holder).args, store.get(holder).attempt) == (holder, "[8]", 1)
+
+
+@pytest.mark.parametrize("unique, seconds", list(zip(PACED, (5, 60), strict=True)), ids=["debounce", "throttle"])
+def test_paced_job_claimed_meanwhile(postgres_store: Store, unique: Unique, seconds: int) -> None:
+    """A job that a worker takes while it is given other arguments keeps its own; these wait for their time."""
+    store = postgres_store
+    holder, newcomer, answer = interrupted(store, lambda _: None, unique)
+    assert answer == newcomer
+    assert (store.get(holder).args, store.get(newcomer).args) == ("[7]", "[8]")
+    assert store.get(newcomer).run_at == store.now + seconds * SECOND
+    assert store.enqueue(store.new(unique)) == [newcomer]

@@ -66,10 +66,13 @@ select schedule, at, run, state, job::text, decided_at, note
 select min(due_at) from lineshaft.schedule where due_at is not null;
 
 -- name: lock_due
--- Two leaders for a moment take different ones: nobody waits, and no two wait for each other.
+-- Two leaders for a moment take different ones: nobody waits, and no two wait for each other. A leader that freezes now
+-- loses its locks long before the ticks that it keeps from others are older than their grace.
 select name, source, declared_by, declared, overrides, watches, version, created_at, updated_at, removed_at, paused_at,
        paused_by, pause_reason, next_at, due_at, last_at, last_job::text, succeeded_at, succeeded_tick, overdue_at
-  from lineshaft.schedule where due_at <= %(now)s order by schedule.due_at limit %(limit)s for update skip locked;
+  from lineshaft.schedule
+ where due_at <= %(now)s and (select set_config('idle_in_transaction_session_timeout', '20s', true)) is not null
+ order by schedule.due_at limit %(limit)s for update skip locked;
 
 -- name: open_ticks
 -- A scalar subselect, since a join to the jobs could be planned as a scan of them.

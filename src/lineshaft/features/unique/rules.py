@@ -121,7 +121,8 @@ def _meet(job: Incoming, holder: Holder | None, now: int) -> Answer:
 
 def _paced(job: Incoming, holder: Holder | None, pace: Pace, now: int) -> Answer:
     if holder is not None and holder.is_waiting:
-        return Answer(job, Action.REPLACE, _moved(holder, *pacing.place_of_waiting(holder, pace, now)))
+        place = pacing.place_of_waiting(holder, job.row["created_at"], pace, now)
+        return Answer(job, Action.REPLACE, _moved(holder, *place))
     own = _newborn(job.row)
     return Answer(job, Action.STORE, _moved(own, *pacing.place_of_new(own, holder, pace, now)))
 

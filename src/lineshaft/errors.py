@@ -116,7 +116,12 @@ class LeaseLostError(StoreError):
 
 
 class QueueFull(LineshaftError):  # noqa: N818 - named by the public contract
-    """The queue holds `max_depth` waiting jobs; nothing was stored."""
+    """The queue holds as many waiting jobs as it may, of all or of one tenant; nothing was stored."""
+
+    def __init__(self, message: str = "", *, block_timeout: int | None = None) -> None:
+        super().__init__(message)
+        self.block_timeout = block_timeout
+        """How many microseconds an enqueue may wait for room; None: not at all."""
 
 
 class UniqueConflictError(LineshaftError):

@@ -56,13 +56,14 @@ UNFINISHED: Final = frozenset(State) - FINAL
 
 
 class Reason(StrEnum):
-    """Why a job is dead."""
+    """Why a job is dead; `dropped`: why it was cancelled, to make room in its full queue."""
 
     ERROR = "error"
     REJECTED = "rejected"
     TIMEOUT = "timeout"
     LOST = "lost"
     DEPENDENCY = "dependency"
+    DROPPED = "dropped"
 
 
 class Stage(IntEnum):

@@ -305,12 +305,14 @@ def test_older_backup_is_upgraded(durable_engine: Engine, make_job: MakeJob, fil
     """A backup of an older schema goes through the migrations since, in a copy: the file stays as it is."""
     job = make_job(State.COMPLETED).id
     back_up(durable_engine, file, Quiet())
-    dropped = {3: ["epoch", "closure"], 4: ["block"], 5: ["leader", "schedule", "tick", "backfill"]}
+    dropped = {3: ["epoch", "closure"], 4: ["block"], 5: ["leader", "schedule", "tick", "backfill"], 6: []}
     assert set(range(3, newest("sqlite") + 1)) == dropped.keys()
     for number, tables in dropped.items():
         for table in tables:
             _sql(f"drop table lineshaft_{table}")(file)
         _sql(f"delete from lineshaft_migration where number = {number}")(file)
+    for column in ("max_depth_per_tenant", "on_full", "block_timeout"):
+        _sql(f"alter table lineshaft_queue drop column {column}")(file)
     unknown = "'$.tables.schedules', '$.tables.ticks', '$.tables.backfills'"
     _sql(f"update lineshaft_backup set manifest = json_remove(json_set(manifest, '$.schema', 2), {unknown})")(file)
     as_it_was = file.read_bytes()

@@ -22,11 +22,11 @@ def test_list_queues(call: Callable[..., Ran], store: Lineshaft, address: str, m
     make_job(State.RUNNING, queue="pdf")
     make_job(queue="pdf")
     store.queues.pause("mail", by="ann@desk", reason="letters come back")
-    store.queues.update("pdf", max_depth=9)
+    store.queues.update("pdf", max_depth=9, max_depth_per_tenant=5, on_full="drop_oldest")
     assert call("queues", "list", "--store", address).out.splitlines() == [
-        "name  state   queued  running  scheduled  retrying  max depth  paused by",
-        "mail  paused       0        0          0         0             ann@desk: letters come back",
-        "pdf   open         1        1          0         0          9",
+        "name  state   queued  running  scheduled  retrying  max depth  when full                paused by",
+        f"mail  paused       0        0          0         0{'':38}ann@desk: letters come back",
+        "pdf   open         1        1          0         0          9  5 a tenant, drop_oldest",
     ]
     [mail, pdf] = call("queues", "list", "--json", "--store", address).json
     assert mail["paused"]
@@ -34,7 +34,7 @@ def test_list_queues(call: Callable[..., Ran], store: Lineshaft, address: str, m
     assert (mail["paused_by"], mail["pause_reason"]) == ("ann@desk", "letters come back")
     assert pdf == {
         "name": "pdf", "paused": False, "paused_at": None, "paused_by": None, "pause_reason": None,
-        "depth": 1, "max_depth": 9,
+        "depth": 1, "max_depth": 9, "max_depth_per_tenant": 5, "on_full": "drop_oldest", "block_timeout": None,
         "counts": {"queued": 1, "running": 1},
     }  # fmt: skip
 
@@ -59,6 +59,24 @@ def test_limit(call: Callable[..., Ran], store: Lineshaft, address: str) -> None
     assert store.queues.get("pdf").max_depth is None
     for wrong in ("0", "many", "-1"):
         assert call("queues", "limit", "pdf", "--max-depth", wrong, "--store", address).code == 2
+
+
+def test_limit_when_full(call: Callable[..., Ran], store: Lineshaft, address: str) -> None:
+    """What becomes of one more is set and told, each option by itself; what has no effect is refused."""
+    limit = ("queues", "limit", "pdf", "--store", address)
+    shown = call(*limit, "--max-depth", "5", "--max-depth-per-tenant", "2", "--on-full", "drop_oldest").out
+    assert shown == "queue pdf holds at most 5 waiting jobs and 2 waiting jobs of each tenant and drops its oldest\n"
+    assert call(*limit, "--on-full", "block", "--block-timeout", "90s").out.endswith(" and has others wait for room\n")
+    [pdf] = call(*limit, "--max-depth-per-tenant", "none", "--json").json
+    assert (pdf["max_depth"], pdf["max_depth_per_tenant"], pdf["on_full"], pdf["block_timeout"]) == (
+        5,
+        None,
+        "block",
+        90,
+    )
+    assert call(*limit, "--on-full", "reject", "--block-timeout", "1s").code != 0
+    assert call(*limit).code != 0
+    assert store.queues.get("pdf").on_full == "block"
 
 
 def test_purge(call: Callable[..., Ran], store: Lineshaft, address: str, make_job: MakeJob) -> None:

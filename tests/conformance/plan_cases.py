@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from lineshaft.ids import new_id
-from lineshaft.store import claim, control, enqueue, explain, finish, inspect, rates, upkeep
+from lineshaft.store import claim, control, depth, enqueue, explain, finish, inspect, rates, upkeep
 from lineshaft.store.queries import Statements
 from tests.plugins.engines import KEPT_UNTIL, NOW, WORKER, new_row
 
@@ -23,13 +23,14 @@ BATCH = 100
 UNIQUE = Statements("unique", "lineshaft.features.unique")
 BY_NAME: dict[str, Statement] = {
     name: statement
-    for module in (claim.SQL, enqueue.SQL, finish.SQL, upkeep.SQL, control.SQL, inspect.SQL, rates.SQL, explain.SQL)
-    for name, statement in module.by_name.items()
+    for module in (claim, enqueue, depth, finish, upkeep, control, inspect, rates, explain)
+    for name, statement in module.SQL.by_name.items()
 } | UNIQUE.by_name
 RARE = {
     "plan_for_values": "before a count; it reads nothing",
     "set_paused": "somebody pauses a queue; it writes one row",
-    "set_max_depth": "somebody limits a queue; it writes one row",
+    "lock_queue": "somebody limits a queue; it locks one row",
+    "set_limits": "somebody limits a queue; it writes one row",
     "ensure_history": "once an hour; it makes partitions",
     "register_worker": "once a worker",
     "set_draining": "once a worker",
@@ -49,6 +50,8 @@ WIDE = {
     "unregistered_holders": "likewise; once an hour",
     "held_by": "likewise; for a worker that died, and after the store was away",
     "count_waiting": "reads scheduled jobs of other queues too: only where a queue has a depth limit",
+    "count_waiting_of_tenant": "likewise, and jobs of other tenants",
+    "lock_oldest": "sorts what is ready in a full queue that drops jobs",
     "purge_queue": "deletes every waiting job of a queue",
 }
 OLDEST = "00000000-0000-7000-8000-000000000000"
@@ -174,7 +177,7 @@ def _ask(known: Known) -> dict[str, Case]:
         "mark_awaited": _case("mark_awaited", {**ids, "is_followed": True}),
         "still_unfinished": _case("still_unfinished", ids),
         "glance_at_jobs": _case("glance_at_jobs", ids),
-        "cancel_waiting": _case("cancel_waiting", ids),
+        "cancel_waiting": _case("cancel_waiting", {**ids, "reason": None}),
         "request_cancel": _case("request_cancel", {"ids": [one.id for one in known.held], "now": NOW}),
         "revive_jobs": _case("revive_jobs", finished),
         "reschedule_job": _case("reschedule_job", {"id": known.waiting[0], "stage": 0, "run_at": NOW}),

@@ -156,9 +156,9 @@ def test_queue_settings_are_independent(engine: Engine) -> None:
     """Pausing, resuming and limiting a queue each leave the other setting alone."""
     engine.write(lambda tx: control.pause_queue(tx, "pdf", now=NOW, by="ann", reason="no ink"))
     engine.write(lambda tx: control.limit_queue(tx, "pdf", 5))
-    assert engine.read(inspect.list_queues) == [("pdf", NOW, 5, "ann", "no ink")]
+    assert [one[:5] for one in engine.read(inspect.list_queues)] == [("pdf", NOW, 5, "ann", "no ink")]
     engine.write(lambda tx: control.resume_queue(tx, "pdf"))
-    assert engine.read(inspect.list_queues) == [("pdf", None, 5, None, None)]
+    assert [one[:5] for one in engine.read(inspect.list_queues)] == [("pdf", None, 5, None, None)]
     engine.write(lambda tx: control.pause_queue(tx, "pdf", now=NOW + 1))
     engine.write(lambda tx: control.limit_queue(tx, "pdf", None))
-    assert engine.read(inspect.list_queues) == [("pdf", NOW + 1, None, None, None)]
+    assert [one[:5] for one in engine.read(inspect.list_queues)] == [("pdf", NOW + 1, None, None, None)]

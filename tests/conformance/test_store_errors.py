@@ -166,7 +166,7 @@ def test_deadlock_is_a_conflict(
 
     race(2, lock_both)
     assert len(tries) == 3
-    assert postgres_engine.read(inspect.list_queues) == [("a", None, 1, None, None), ("b", None, 1, None, None)]
+    assert [one[:3] for one in postgres_engine.read(inspect.list_queues)] == [("a", None, 1), ("b", None, 1)]
 
 
 def test_nobody_listens_at_the_address() -> None:

@@ -6,7 +6,10 @@ from typing import TYPE_CHECKING
 
 from lineshaft.clock import HOUR, SECOND
 from lineshaft.doctor.no_leader import NoLeader
+from lineshaft.features.schedules.definition import Definition, stored_text
 from lineshaft.features.schedules.records import next_due
+from lineshaft.options import JobTemplate
+from lineshaft.recurrence import Every, Recurrence
 from lineshaft.store.control import drain_workers
 from lineshaft.store.inspect import list_workers
 from lineshaft.store.lead import see_lead, take_lead
@@ -83,3 +86,18 @@ def test_schedules_that_are_well(ward: Ward, change: Change) -> None:
     assert lenient.found(NoLeader()) == []
     ward.worker("pdf:1")
     assert lenient.found(NoLeader()) == []
+
+
+def test_nobody_works(ward: Ward, change: Change) -> None:
+    """A schedule that has been due for a minute while no worker runs is found; a worker that is started ends that."""
+    ago = ward.patient.now() - 61 * SECOND
+    declared = stored_text(Definition(Recurrence(Every(HOUR)), job=JobTemplate("work.plain", "[[],{}]", "pdf", 1)))
+    change(
+        "insert into lineshaft_schedule (name, source, declared, version, created_at, updated_at, next_at, due_at)"
+        f" values ('late', 'runtime', '{declared}', 1, 0, 0, {ago}, {ago})"
+    )
+    found = ward.comes(NoLeader())
+    assert (found.facts["kind"], found.facts["schedules"]) == ("no worker", 1)
+    assert found.symptom.endswith("no worker runs")
+    ward.cure(found)
+    ward.goes(NoLeader())

@@ -35,7 +35,7 @@ def fill(engine: Engine, make_job: MakeJob) -> dict[State, str]:
         )
     }  # fmt: skip
     engine.write(lambda tx: control.pause_queue(tx, "closed", now=NOW))
-    engine.write(lambda tx: control.limit_queue(tx, "in-queued", 9))
+    engine.write(lambda tx: control.limit_queue(tx, "in-queued", 9, 4, "block", 5_000_000))
     held = engine.read(lambda tx: upkeep.orphans(tx, WORKER))
     engine.write(lambda tx: save_logs(tx, [LogLines(one.held, '{"a": 1}\n{"b": 2}') for one in held], now=NOW))
     engine.write(lambda tx: tx.load(copy.SQL.load_unique_keys, [("k" * 64, made[State.QUEUED], None)]))  # type: ignore[attr-defined]

@@ -120,7 +120,9 @@ def of_interval(
 ) -> list[int]:
     """Return the ticks that lie whole intervals away from their anchor."""
     if start is None and 24 * 60 % minutes == 0:
-        places = [place for place, passed in enumerate(since_midnight(weeks)) if passed % minutes == 0]
+        # A day that has 25 hours has its daily tick once.
+        begins = ((place, passed) for place, passed in enumerate(since_midnight(weeks)) if minutes < 1440 or not passed)
+        places = [place for place, passed in begins if passed % minutes == 0]
     else:
         anchor = start or datetime(2000, 1, 3, tzinfo=ZoneInfo(weeks.zone)).astimezone(UTC)
         behind = (shown(weeks)[0][0] - anchor) // A_MINUTE

@@ -170,6 +170,32 @@ def test_a_cancelled_event_closes_nothing(tmp_path: Path) -> None:
     assert Calendar.from_ics(written(tmp_path, "DTSTART;VALUE=DATE:20260102\nSTATUS:CANCELLED")).closed == ()
 
 
+def test_a_cancelled_repetition_closes_nothing(tmp_path: Path) -> None:
+    """A repetition that is called off is worked; the others are not."""
+    path = tmp_path / "closed.ics"
+    events = [
+        EVENT.format(uid="a", lines="DTSTART;VALUE=DATE:20260102\nRRULE:FREQ=MONTHLY;COUNT=3"),
+        EVENT.format(uid="a", lines="RECURRENCE-ID;VALUE=DATE:20260202\nDTSTART;VALUE=DATE:20260202\nSTATUS:CANCELLED"),
+    ]
+    path.write_text(ICS.format(events="\n".join(events)).replace("\n", "\r\n"))
+    assert [day.isoformat() for day in Calendar.from_ics(path).closed] == ["2026-01-02", "2026-03-02"]
+
+
+@pytest.mark.parametrize("years", [-1, 9_000, "5"])
+def test_years_ahead_are_checked(tmp_path: Path, years: Any) -> None:
+    """How far repetitions are followed is a number of years within reach."""
+    path = written(tmp_path, "DTSTART;VALUE=DATE:20260102")
+    with pytest.raises(ScheduleError, match="must be a whole number from 0 to 100"):
+        Calendar.from_ics(path, years=years)
+
+
+def test_a_weekend_may_be_one_text() -> None:
+    """Days with commas between them are a list, and no countries are none."""
+    assert Calendar(weekend="fri, sat") == Calendar(weekend=("Friday", "sat"))
+    assert Calendar(()) == Calendar()
+    assert said(cron="@daily", calendar=Calendar([])).in_words() == "every day at 00:00 UTC, only on business days"
+
+
 def test_times_in_utc_are_read_in_a_zone(tmp_path: Path) -> None:
     """`timezone` says on whose clocks the times of a file are read."""
     path = written(tmp_path, "DTSTART:20261224T230000Z\nDURATION:PT1H")
@@ -192,6 +218,10 @@ def test_a_file_adds_to_the_other_closed_days(tmp_path: Path) -> None:
         (ICS.format(events=""), "holds no event"),
         (ICS.format(events=EVENT.format(uid="Party", lines="DURATION:PT1H")), "event 'Party' of .* No DTSTART"),
         (ICS.format(events=EVENT.format(uid="Party", lines="DTSTART:20260101\nRRULE:FREQ=HOURLY")), "HOURLY"),
+        (ICS.format(events=EVENT.format(uid="P", lines="DTSTART:20260101\nRRULE:FREQ=DAILY;INTERVAL=0")), "INTERVAL"),
+        (ICS.format(events=EVENT.format(uid="P", lines="DTSTART:20260101\nRRULE:FREQ=OFTEN")), "RRULE. is no rule"),
+        (ICS.format(events=EVENT.format(uid="P", lines="DTSTART:20260101\nRRULE:COUNT=3")), "RRULE. is no rule"),
+        (ICS.format(events=EVENT.format(uid="P", lines="DTSTART:20000101\nDTEND:20260101")), "lasts 9,497 days"),
     ],
 )  # fmt: skip
 def test_unreadable_files_are_refused(tmp_path: Path, content: str | None, words: str) -> None:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lineshaft.clock import MINUTE, SECOND
+from lineshaft.clock import MINUTE, SECOND, SystemClock
 from lineshaft.store import control
 from lineshaft.store.claim import Head, claim_aged, claim_jobs, waiting_heads
 from lineshaft.worker.ageing import STEP, Aged, aged
@@ -94,12 +94,20 @@ class Counted:
         return self._tx.run(statement, *args)
 
 
+class StoppedWatch(SystemClock):
+    """A clock on which a claim takes no time, however busy the machine is: a slow one would begin behind a floor."""
+
+    def monotonic(self) -> float:
+        """Return always the same."""
+        return 0.0
+
+
 class Shaft:
     """A claimer driven without its thread, whose statements are noted."""
 
     def __init__(self, engine: Engine, queues: dict[str, int], order: QueueOrder, slots: int | None = None) -> None:
         self.engine, self.ran = engine, list[str]()
-        self.claimer = Claimer(engine, WORKER, queues, slots or sum(queues.values()), engine.clock, order)
+        self.claimer = Claimer(engine, WORKER, queues, slots or sum(queues.values()), StoppedWatch(), order)
 
     def claim(self, at: int = NOW) -> list[Claimed]:
         """Claim after a wake-up."""

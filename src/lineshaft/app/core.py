@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager, contextmanager
 from contextvars import ContextVar
 from dataclasses import replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, Unpack
 
 from lineshaft import current
 from lineshaft.app.crossing import in_store_thread
@@ -20,7 +20,7 @@ from lineshaft.app.intake import Intake
 from lineshaft.app.jobs import Jobs
 from lineshaft.app.queues import Queues as QueuesOfStore
 from lineshaft.app.queues import Workers
-from lineshaft.app.serving import AgeingOption, WeightsOption, check_order, queue_order, slots_of
+from lineshaft.app.serving import Serving, check_serving, queue_order, shared_slots
 from lineshaft.app.store import Store
 from lineshaft.app.transaction import ajoined_transaction, joined_transaction
 from lineshaft.app.waiter import Waiter
@@ -87,7 +87,7 @@ class Lineshaft(Gathering, TaskRegistrar):
         self.codecs.add(Blob, pending, lambda raw: self._store.depot.load(raw))
         self._waiter = Waiter(self._store)
         self._features = _features(self.settings.retention)
-        enqueuer = Enqueuer(self._features, self._context, self._subscribers)
+        enqueuer = Enqueuer(self._features, self._context, self._subscribers, self.settings.retention)
         self._intake = Intake(self._store, enqueuer, self._tasks, self.settings.payload_limit)
         self._made_in = pyinspect.currentframe().f_back.f_globals.get("__name__", "")  # type: ignore[union-attr]
         explainer = Explainer(self._store, self.settings, self._features, self._tasks, self._is_in_test)
@@ -218,14 +218,7 @@ class Lineshaft(Gathering, TaskRegistrar):
 
     # --- running ---------------------------------------------------------------------------------------------------
 
-    def worker(
-        self,
-        queues: Queues = None,
-        *,
-        slots: int | None = None,
-        weights: WeightsOption = None,
-        ageing: AgeingOption = None,
-    ) -> InProcessWorker:
+    def worker(self, queues: Queues = None, **options: Unpack[Serving]) -> InProcessWorker:
         """Return a worker inside this process, for `with` or `async with`.
 
         `queues` is `{"pdf": 4}`, `["pdf"]` or `"pdf:4,default:10"`; without it, every queue that a task of this app
@@ -233,24 +226,12 @@ class Lineshaft(Gathering, TaskRegistrar):
         share the slots; without it a queue goes before all those named after it. `ageing`, a duration for all queues
         or `{"pdf": "10m"}`, is how much waiting is worth 50 of priority. Raises `ConfigError` when one is wrong.
         """
-        check_order(weights, ageing)
+        check_serving(**options)
+        return InProcessWorker(
+            lambda: None if self._intake.testing is not None else self.make_worker(queues, lingers=True, **options)
+        )
 
-        def make() -> Worker | None:
-            if self._intake.testing is not None:
-                return None
-            return self.make_worker(queues, slots=slots, weights=weights, ageing=ageing, lingers=True)
-
-        return InProcessWorker(make)
-
-    def make_worker(
-        self,
-        queues: Queues = None,
-        *,
-        slots: int | None = None,
-        weights: WeightsOption = None,
-        ageing: AgeingOption = None,
-        lingers: bool = False,
-    ) -> Worker:
+    def make_worker(self, queues: Queues = None, *, lingers: bool = False, **options: Unpack[Serving]) -> Worker:
         """Return a worker that is not started; one that `lingers` keeps jobs that ignore its stop.
 
         The store's schedules are in line with the code then.
@@ -258,19 +239,10 @@ class Lineshaft(Gathering, TaskRegistrar):
         self.load_imports()
         self.schedules.sync()
         served = parse_queues(queues, self._queues_of_tasks())
-        order = queue_order(weights, ageing, slots, served)
-        slots = slots_of(slots, weights, served)
+        slots, order = shared_slots(served, **options), queue_order(served, **options)
         return Worker(self.runtime(), served, slots=slots, order=order, version=VERSION, lingers=lingers)
 
-    def run(
-        self,
-        queues: Queues = None,
-        *,
-        slots: int | None = None,
-        weights: WeightsOption = None,
-        ageing: AgeingOption = None,
-        grace: float | None = None,
-    ) -> None:
+    def run(self, queues: Queues = None, *, grace: float | None = None, **options: Unpack[Serving]) -> None:
         """Run a worker as this process: blocks until SIGTERM or SIGINT, then stops in good order.
 
         The options are those of `worker`.
@@ -279,7 +251,7 @@ class Lineshaft(Gathering, TaskRegistrar):
         if self._intake.testing is not None:
             msg = "app.run() would never end inside app.testing(): run the jobs with t.drain()"
             raise ConfigError(msg)
-        run_until_signal(lambda: self.make_worker(queues, slots=slots, weights=weights, ageing=ageing), grace)
+        run_until_signal(lambda: self.make_worker(queues, **options), grace)
 
     def runtime(self, *, is_child: bool = False) -> Runtime:
         """Return what a worker, or a child of one, needs to know of this app."""

@@ -7,6 +7,7 @@ from contextvars import ContextVar
 from typing import Any
 
 from lineshaft.clock import Clock, to_datetime
+from lineshaft.config import Retention
 from lineshaft.context import captured
 from lineshaft.engines.base import ConflictError, Engine, Tx
 from lineshaft.errors import ConfigError
@@ -15,6 +16,7 @@ from lineshaft.feature import Feature, Incoming, announce
 from lineshaft.ids import new_ids
 from lineshaft.job import JobRow
 from lineshaft.newjob import NewJob, shared_row
+from lineshaft.store.depth import Dropping
 from lineshaft.store.enqueue import NewRow, insert_alone, insert_jobs
 from lineshaft.store.inspect import get_job
 
@@ -23,9 +25,14 @@ class Enqueuer:
     """Stores jobs. One call is one transaction: all of its jobs or none."""
 
     def __init__(
-        self, features: Sequence[Feature], context: Mapping[str, ContextVar[Any]], subscribers: Subscribers
+        self,
+        features: Sequence[Feature],
+        context: Mapping[str, ContextVar[Any]],
+        subscribers: Subscribers,
+        retention: Retention,
     ) -> None:
         self._features, self._context, self._subscribers = features, context, subscribers
+        self._retention = retention
 
     def prepare(self, new_jobs: Sequence[NewJob[Any]], clock: Clock) -> list[Incoming]:
         """Return the rows to be stored."""
@@ -53,7 +60,8 @@ class Enqueuer:
         announce(self._features, tx, jobs, now)
         rows: list[NewRow] = [one.row for one in jobs if one.existing_id is None]  # type: ignore[misc]
         if rows:
-            insert_jobs(tx, rows, is_resend=is_resend)
+            dropping = Dropping(now, now + self._retention.cancelled, self._features)
+            insert_jobs(tx, rows, is_resend=is_resend, dropping=dropping)
         return [_job_row(one.row) if one.existing_id is None else _existing(tx, one, jobs) for one in jobs]
 
     def tell(self, jobs: Sequence[Incoming]) -> None:

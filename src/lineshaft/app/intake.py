@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -10,10 +11,11 @@ import msgspec
 
 from lineshaft.app.crossing import in_store_thread
 from lineshaft.app.enqueuer import Enqueuer, common_connection
+from lineshaft.app.room import Room
 from lineshaft.clock import DAY
 from lineshaft.current import joined
 from lineshaft.engines.callers import caller_tx, checked_kind, is_async_connection, needs_calling_thread
-from lineshaft.errors import BlobError
+from lineshaft.errors import BlobError, QueueFull
 from lineshaft.feature import Incoming
 from lineshaft.job import Job, JobDoor, JobRow
 from lineshaft.newjob import NewJob
@@ -37,6 +39,7 @@ class Intake:
     def __init__(self, store: Store, enqueuer: Enqueuer, tasks: KnownTasks, payload_limit: int) -> None:
         self._store, self._enqueuer, self._tasks = store, enqueuer, tasks
         self._payload_limit = payload_limit
+        self._pause = threading.Event()
         self._visitors: dict[str, Task[Any, Any, Any]] = {}
         self.door: JobDoor
         """What the calls of stored jobs go through."""
@@ -46,7 +49,8 @@ class Intake:
     def enqueue_many(self, new_jobs: Sequence[NewJob[R]], connection: Any) -> list[Job[R]]:
         """Store jobs, all or none; `connection` may be the caller's."""
         connection = connection if connection is not None else common_connection(new_jobs)
-        jobs = self.store(new_jobs, connection)
+        prepared = self._prepared(new_jobs)
+        jobs = self._store_patiently(prepared) if connection is None else self._keep(prepared, connection)
         if self.testing is not None:
             self.testing.took_in(jobs, connection)
         return jobs
@@ -58,8 +62,10 @@ class Intake:
             has_blobs = any(one.blobs for one in new_jobs)
             prepared = await in_store_thread(self._prepared, new_jobs) if has_blobs else self._prepared(new_jobs)
             jobs = self._keep(prepared, connection)
+        elif connection is None:
+            jobs = await self._astore_patiently(await in_store_thread(self._prepared, new_jobs))
         else:
-            loop = asyncio.get_running_loop() if connection is not None and is_async_connection(connection) else None
+            loop = asyncio.get_running_loop() if is_async_connection(connection) else None
             jobs = await in_store_thread(self.store, new_jobs, connection, loop)
         if self.testing is not None:
             await self.testing.atook_in(jobs, connection)
@@ -70,6 +76,31 @@ class Intake:
     ) -> list[Job[R]]:
         """Store jobs and return them."""
         return self._keep(self._prepared(new_jobs), connection, loop)
+
+    def _store_patiently(self, jobs: list[Incoming]) -> list[Job[Any]]:
+        """Store jobs on our own connection; where that is no part of a transaction, a full queue may be waited for."""
+        room = Room(self._store.engine.clock)
+        while True:
+            try:
+                return self._keep(jobs)
+            except QueueFull as full:
+                if self._is_inside():
+                    raise
+                self._pause.wait(room.pause_after(full))
+
+    async def _astore_patiently(self, jobs: list[Incoming]) -> list[Job[Any]]:
+        room = Room(self._store.engine.clock)
+        while True:
+            try:
+                return await in_store_thread(self._keep, jobs)
+            except QueueFull as full:
+                if self._is_inside():
+                    raise
+                await asyncio.sleep(room.pause_after(full))
+
+    def _is_inside(self) -> bool:
+        """Tell whether waiting would hold a transaction open, or a test in which nothing else happens."""
+        return joined.get() is not None or self.testing is not None
 
     def _prepared(self, new_jobs: Sequence[NewJob[Any]]) -> list[Incoming]:
         has_blobs = self._remember(new_jobs)

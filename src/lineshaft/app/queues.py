@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
 from lineshaft.app.crossing import twin
-from lineshaft.clock import to_datetime
+from lineshaft.app.limits import LIMITS, checked_limits, merged_limits
+from lineshaft.clock import Duration, to_datetime
 from lineshaft.errors import ConfigError
-from lineshaft.options import Options
+from lineshaft.options import UNSET, Options
 from lineshaft.store import control, inspect
+from lineshaft.store.depth import OnFull
 from lineshaft.store.lead import see_lead
 from lineshaft.store.rates import load_of
 from lineshaft.transitions import State, state_of
 
 if TYPE_CHECKING:
     from lineshaft.app.store import Store
+    from lineshaft.engines.base import Tx
 
 
 _LONGEST_NOTE: Final = 1_000
@@ -36,6 +39,11 @@ class Queue:
     paused_by: str | None = None
     """Who paused it, as they said."""
     pause_reason: str | None = None
+    max_depth_per_tenant: int | None = None
+    on_full: OnFull = "reject"
+    """What becomes of a job that does not fit in."""
+    block_timeout: timedelta | None = None
+    """How long an enqueue waits for room, where `on_full` is `block`."""
 
     @property
     def paused(self) -> bool:
@@ -89,13 +97,30 @@ class Queues:
         _check(name)
         self._store.write(lambda tx, _: control.resume_queue(tx, name))
 
-    def update(self, name: str, *, max_depth: int | None) -> None:
-        """Let the queue hold at most `max_depth` waiting jobs; None takes the limit away."""
+    def update(
+        self,
+        name: str,
+        *,
+        max_depth: int | None = UNSET,
+        max_depth_per_tenant: int | None = UNSET,
+        on_full: OnFull = UNSET,
+        block_timeout: Duration = UNSET,
+    ) -> None:
+        """Change how many waiting jobs the queue may hold, from the next enqueue of any client on.
+
+        What is not said stays. `max_depth` counts all of its jobs, `max_depth_per_tenant` those of each tenant; None
+        takes a limit away. `on_full` says what becomes of jobs that do not fit in: `reject` raises `QueueFull`;
+        `drop_oldest` cancels as many ready ones, the first of the lowest priority; `block` waits for room, up to
+        `block_timeout` (default 30 s), and raises then. Raises `ConfigError` for what cannot be.
+        """
         _check(name)
-        if max_depth is not None and (isinstance(max_depth, bool) or not isinstance(max_depth, int) or max_depth < 1):
-            msg = f"max_depth={max_depth!r} must be a whole number from 1, or None"
-            raise ConfigError(msg)
-        self._store.write(lambda tx, _: control.limit_queue(tx, name, max_depth))
+        changes = checked_limits(
+            max_depth=max_depth,
+            max_depth_per_tenant=max_depth_per_tenant,
+            on_full=on_full,
+            block_timeout=block_timeout,
+        )
+        self._store.write(lambda tx, _: _change_limits(tx, name, changes))
 
     def purge(self, name: str) -> int:
         """Delete every waiting job of the queue and return how many."""
@@ -185,9 +210,19 @@ def _queue(
     max_depth: int | None = None,
     paused_by: str | None = None,
     pause_reason: str | None = None,
+    max_depth_per_tenant: int | None = None,
+    on_full: OnFull | None = None,
+    block_timeout: int | None = None,
 ) -> Queue:
     at = None if paused_at is None else to_datetime(paused_at)
-    return Queue(name, at, max_depth, counts, paused_by, pause_reason)
+    longest = None if block_timeout is None else timedelta(microseconds=block_timeout)
+    limits = (max_depth_per_tenant, on_full or "reject", longest)
+    return Queue(name, at, max_depth, counts, paused_by, pause_reason, *limits)
+
+
+def _change_limits(tx: Tx, name: str, changes: Mapping[str, Any]) -> None:
+    before = dict(zip(LIMITS, control.lock_queue(tx, name), strict=True))
+    control.limit_queue(tx, name, **merged_limits(name, before, changes))
 
 
 def check_note(name: str, text: Any) -> None:

@@ -1,10 +1,10 @@
-"""What `weights=` and `ageing=` of a worker may say: read and checked, against the queues that it serves."""
+"""What `slots=`, `weights=` and `ageing=` of a worker may say: read and checked, against the queues that it serves."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, TypedDict, Unpack
 
 from lineshaft.clock import SECOND, Duration, to_micros
 from lineshaft.errors import ConfigError
@@ -17,23 +17,33 @@ _HEAVIEST: Final = 1_000
 _NUMBER: Final = re.compile(r"\d+(\.\d+)?")
 
 
-def check_order(weights: WeightsOption, ageing: AgeingOption) -> None:
+class Serving(TypedDict, total=False):
+    """How a worker serves its queues."""
+
+    slots: int | None
+    weights: WeightsOption
+    ageing: AgeingOption
+
+
+def check_serving(*, slots: int | None = None, weights: WeightsOption = None, ageing: AgeingOption = None) -> None:
     """Raise `ConfigError` for what is wrong whatever queues are served."""
+    if slots is not None and (isinstance(slots, bool) or not isinstance(slots, int) or slots < 1):
+        msg = f"slots={slots!r} must be a whole number from 1"
+        raise ConfigError(msg)
     if weights is not None:
         read_weights(weights)
     read_ageing(ageing)
 
 
-def queue_order(
-    weights: WeightsOption, ageing: AgeingOption, slots: int | None, queues: Mapping[str, int]
-) -> QueueOrder:
-    """Return in what order a worker takes jobs of these queues; `slots` as it was given.
+def queue_order(queues: Mapping[str, int], **given: Unpack[Serving]) -> QueueOrder:
+    """Return in what order a worker takes jobs of these queues.
 
     `weights` is `{"critical": 6, "low": 1}` or `"critical=6,low=1"`; a queue that it leaves out weighs 1. `ageing` is a
     duration for all queues, `{"low": "10m"}` or `"low=10m"`. Raises `ConfigError`, naming the option and the queue.
     """
+    check_serving(**given)
+    weights, periods = given.get("weights"), read_ageing(given.get("ageing"))
     heavy = None if weights is None else read_weights(weights)
-    periods = read_ageing(ageing)
     for option, named in (("weights", heavy), ("ageing", periods)):
         for name in named if isinstance(named, Mapping) else ():
             if name not in queues:
@@ -42,15 +52,16 @@ def queue_order(
     if isinstance(periods, int):
         periods = dict.fromkeys(queues, periods)
     shares = None if heavy is None or len(queues) == 1 else {name: heavy.get(name, 1) for name in queues}
-    return QueueOrder(shares, periods or {}, takes_ahead=slots is None)
+    return QueueOrder(shares, periods or {})
 
 
-def slots_of(slots: int | None, weights: WeightsOption, queues: Mapping[str, int]) -> int | None:
+def shared_slots(queues: Mapping[str, int], **given: Unpack[Serving]) -> int | None:
     """Return how many slots the queues share: under weights as many as the largest queue has, unless told.
 
     Raises `ConfigError` where every queue would have its slots to itself, and no weight would ever count.
     """
-    if weights is None or len(queues) == 1:
+    slots = given.get("slots")
+    if given.get("weights") is None or len(queues) == 1:
         return slots
     if slots is not None and slots >= sum(queues.values()):
         msg = (

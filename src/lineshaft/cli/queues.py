@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from lineshaft.app.limits import DEPTHS, WAYS
 from lineshaft.cli.caller import caller
 from lineshaft.cli.completion import complete_queues
 from lineshaft.cli.output import count_of, print_json, print_text
@@ -20,12 +21,14 @@ from lineshaft.transitions import State
 if TYPE_CHECKING:
     from lineshaft.app.queues import Queue
 
+_IF_FULL: Final = {"reject": "", "drop_oldest": " and drops its oldest", "block": " and has others wait for room"}
 _STATES: Final = (State.QUEUED, State.RUNNING, State.SCHEDULED, State.RETRYING)
 _COLUMNS: Final = (
     Column("name", may_be_cut=True),
     Column("state"),
     *(Column(state.value, is_number=True) for state in _STATES),
     Column("max depth", is_number=True),
+    Column("when full", is_extra=True),
     Column("paused by", may_be_cut=True, is_extra=True),
 )
 
@@ -82,17 +85,22 @@ def resume(session: Session, names: tuple[str, ...]) -> None:
 
 @queues.command("limit")
 @click.argument("name", metavar="NAME", shell_complete=complete_queues)
-@click.option("--max-depth", required=True, metavar="N|none", help="The most jobs that may wait in it.")
+@click.option("--max-depth", metavar="N|none", help="The most jobs that may wait in it.")
+@click.option("--max-depth-per-tenant", metavar="N|none", help="The most that may wait of each tenant.")
+@click.option("--on-full", type=click.Choice(WAYS), metavar="|".join(WAYS), help="What becomes of one more.")
+@click.option("--block-timeout", metavar="DURATION", help="How long --on-full block waits for room.")
 @shared_options("app", "store", "json", "debug")
 @pass_session
-def limit(session: Session, name: str, max_depth: str) -> None:
-    """Let a queue hold so many waiting jobs at most: enqueueing more is refused.
+def limit(session: Session, /, name: str, **given: str | None) -> None:
+    """Let a queue hold so many waiting jobs at most: one more is refused, or takes the place of another, or waits.
 
-    Example: lineshaft queues limit pdf --max-depth 10000
+    Example: lineshaft queues limit pdf --max-depth 10000 --on-full drop_oldest
     """
-    most = _depth(max_depth)
-    session.store().queues.update(name, max_depth=most)
-    _tell(session, (name,), "has no depth limit" if most is None else f"holds at most {count_of(most, 'waiting job')}")
+    said = {option: _depth(option, text) for option in DEPTHS if (text := given.pop(option)) is not None}
+    said |= {option: text for option, text in given.items() if text is not None}
+    found = session.store().queues
+    found.update(name, **said)
+    _tell(session, (name,), _limits(found.get(name)))
 
 
 @queues.command("purge")
@@ -116,11 +124,22 @@ def purge(session: Session, name: str, *, yes: bool) -> None:
         print_text(f"deleted {count_of(count, 'job')}")
 
 
-def _depth(text: str) -> int | None:
+def _limits(queue: Queue) -> str:
+    depths = [
+        f"{count_of(most, 'waiting job')}{whose}"
+        for most, whose in ((queue.max_depth, ""), (queue.max_depth_per_tenant, " of each tenant"))
+        if most is not None
+    ]
+    if not depths:
+        return "has no depth limit"
+    return f"holds at most {' and '.join(depths)}{_IF_FULL[queue.on_full]}"
+
+
+def _depth(option: str, text: str) -> Any:
     if text.lower() == "none":
         return None
     if not text.isdecimal() or int(text) < 1:
-        msg = f"--max-depth {text!r} must be a whole number from 1, or none"
+        msg = f"--{option.replace('_', '-')} {text!r} must be a whole number from 1, or none"
         raise click.UsageError(msg, click.get_current_context())
     return int(text)
 
@@ -149,6 +168,9 @@ def _object(queue: Queue) -> QueueForm:
         "pause_reason": queue.pause_reason,
         "depth": queue.depth,
         "max_depth": queue.max_depth,
+        "max_depth_per_tenant": queue.max_depth_per_tenant,
+        "on_full": queue.on_full,
+        "block_timeout": None if queue.block_timeout is None else queue.block_timeout.total_seconds(),
         "counts": {state.value: count for state, count in queue.counts.items()},
     }
 
@@ -156,4 +178,9 @@ def _object(queue: Queue) -> QueueForm:
 def _row(queue: Queue) -> tuple[Any, ...]:
     counts = (queue.counts.get(state, 0) for state in _STATES)
     note = ": ".join(filter(None, [queue.paused_by, queue.pause_reason]))
-    return queue.name, "paused" if queue.paused else "open", *counts, queue.max_depth, note
+    return queue.name, "paused" if queue.paused else "open", *counts, queue.max_depth, _when_full(queue), note
+
+
+def _when_full(queue: Queue) -> str:
+    of_tenant = f"{queue.max_depth_per_tenant} a tenant" if queue.max_depth_per_tenant else None
+    return ", ".join(filter(None, [of_tenant, None if queue.on_full == "reject" else queue.on_full]))

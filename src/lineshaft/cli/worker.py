@@ -77,10 +77,10 @@ def _seconds(_context: click.Context, _parameter: click.Parameter, value: str | 
 
 def _checked_order(context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
     """Refuse here what no worker would take: under a supervisor each would fail, again and again."""
-    from lineshaft.app.serving import check_order
+    from lineshaft.app.serving import Serving, check_serving
 
     try:
-        check_order(**{"weights": None, "ageing": None, str(parameter.name): value})
+        check_serving(**(Serving(weights=value) if parameter.name == "weights" else Serving(ageing=value)))
     except ConfigError as error:
         raise click.BadParameter(str(error), context, parameter) from error
     return value

@@ -1,3 +1,3 @@
 -- name: unattended
-select count(*), min(due_at)
-  from (select due_at from lineshaft_schedule where due_at <= :until order by due_at limit :most);
+select count(*), min(due_at), count(*) filter (where source <> 'system'), min(due_at) filter (where source <> 'system')
+  from (select due_at, source from lineshaft_schedule where due_at <= :until order by due_at limit :most);

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from datetime import date, datetime
 from functools import cached_property
 from os import PathLike
-from typing import Final
+from typing import Any, Final
 
 from msgspec import Struct
 from msgspec.structs import force_setattr
@@ -21,6 +21,9 @@ LONGEST_CLOSED: Final = 366
 WEEKDAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 _WEEKEND: Final = ("sat", "sun")
+_WEEKDAY: Final = re.compile(
+    r"mon(day)?|tue(s|sday)?|wed(nesday)?|thu(r|rs|rsday)?|fri(day)?|sat(urday)?|sun(day)?", re.IGNORECASE
+)
 _HOURS: Final = re.compile(r"((?:[01]?\d|2[0-3]):[0-5]\d) *[-–] *((?:[01]?\d|2[0-3]):[0-5]\d|24:00)")
 
 
@@ -46,7 +49,7 @@ class Calendar(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=Tr
 
     def __post_init__(self) -> None:
         if self.country is not None and not isinstance(self.country, str):
-            force_setattr(self, "country", tuple(self.country))
+            force_setattr(self, "country", _listed("country", self.country) or None)
         force_setattr(self, "weekend", _weekend(self.weekend))
         force_setattr(self, "closed", _days("closed", self.closed))
         force_setattr(self, "open", _days("open", self.open))
@@ -156,9 +159,9 @@ def minutes_of(text: str) -> int:
 
 
 def _weekend(names: Iterable[str]) -> tuple[str, ...]:
-    given = (names,) if isinstance(names, str) else tuple(names)
+    given = tuple(names.split(",")) if isinstance(names, str) else _listed("weekend", names)
     days = {str(name).strip().lower()[:3] for name in given}
-    if wrong := [name for name in given if str(name).strip().lower()[:3] not in WEEKDAYS]:
+    if wrong := [name for name in given if not _WEEKDAY.fullmatch(str(name).strip())]:
         raise ScheduleError(f"calendar: weekend={wrong[0]!r} is no day of the week; give names such as ('sat', 'sun')")
     ordered = tuple(day for day in WEEKDAYS if day in days)
     return _WEEKEND if ordered == _WEEKEND else ordered
@@ -167,7 +170,14 @@ def _weekend(names: Iterable[str]) -> tuple[str, ...]:
 def _days(name: str, days: Iterable[date | str]) -> tuple[date, ...]:
     if isinstance(days, str):
         raise ScheduleError(f"calendar: {name}={days!r} must be a list of days")
-    return tuple(sorted({_day(name, one) for one in days}))
+    return tuple(sorted({_day(name, one) for one in _listed(name, days)}))
+
+
+def _listed(name: str, values: Iterable[Any]) -> tuple[Any, ...]:
+    try:
+        return tuple(values)
+    except TypeError:
+        raise ScheduleError(f"calendar: {name}={values!r} must be a list") from None
 
 
 def _day(name: str, value: date | str) -> date:

@@ -188,7 +188,7 @@ def read_days(text: str) -> tuple[Term, ...]:
 
 
 def _plain(text: object) -> str:
-    words = text.lower().replace("-", " ").split() if isinstance(text, str) else []
+    words = text.lower().replace("-", " ").replace(",", ", ").split() if isinstance(text, str) else []
     plain = " ".join(
         _SHORT.get(word.removesuffix(","), word.removesuffix(",")) + "," * word.endswith(",")
         for word in words
@@ -200,7 +200,8 @@ def _plain(text: object) -> str:
 
 
 def _every(text: str, part: str, step: int, kind: str) -> EveryNth:
-    if step < 1 or (kind == WEEKDAY and step > 1):
+    # "Every 1st monday" may mean each Monday or that of each month: neither is guessed at.
+    if step < 1 or (kind == WEEKDAY and step > 1) or (step == 1 and not part.startswith(f"every {kind}")):
         raise _unknown(text, part)
     return EveryNth(step, kind)
 

@@ -23,6 +23,8 @@ Times = str | time_of_day | Iterable[str | time_of_day]
 
 # Near the last year that there is, a look at the days behind would leave it.
 _YEARS: Final = range(1900, 9900)
+# Enough for a list of every minute, few enough for an error that can be read.
+_LONGEST_TEXT: Final = 500
 _TIME: Final = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)")
 
 
@@ -67,6 +69,7 @@ def _rule(given: dict[str, Any], since: Since, time: Times | None) -> Rule:
         raise ScheduleError(f"time={time!r} belongs to days=; {named[0]}= says the time itself")
     if since != "clock" and named != ["every"]:
         raise ScheduleError(f"since={since!r} belongs to every=; {named[0]}= goes by the clock")
+    _check_text(named[0], given)
     match named[0]:
         case "cron":
             read_cron(given["cron"])
@@ -77,6 +80,17 @@ def _rule(given: dict[str, Any], since: Since, time: Times | None) -> Rule:
             return _once(given["at"])
         case _:
             return _days(given["days"], time)
+
+
+def _check_text(name: str, given: dict[str, Any]) -> None:
+    if name not in {"cron", "days"}:
+        return
+    text = given[name]
+    if not isinstance(text, str):
+        example = "30 6 * * MON-FRI" if name == "cron" else "every weekday"
+        raise ScheduleError(f"{name}={text!r} must be a text such as {example!r}")
+    if len(text) > _LONGEST_TEXT:
+        raise ScheduleError(f"{name}={text[:40]!r}… has {len(text)} characters; give at most {_LONGEST_TEXT}")
 
 
 def _every(every: Duration, since: Since) -> Every:

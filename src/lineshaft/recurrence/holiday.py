@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping
 from datetime import date
-from difflib import get_close_matches
 from functools import cache
 
 from lineshaft.errors import ScheduleError
@@ -41,7 +41,9 @@ def holidays_of(country: str, subdivision: str | None) -> Holidays:
     code, _, part = str(country).strip().upper().partition("-")
     known = _supported()
     if code not in known:
-        raise ScheduleError(f"calendar: country={country!r} is not known; {_nearest(code, list(known))}")
+        raise ScheduleError(f"calendar: country={country!r} is not known; {_hint(code, known)}")
+    if subdivision is not None and part and part.casefold() != str(subdivision).strip().casefold():
+        raise ScheduleError(f"calendar: country={country!r} and subdivision={subdivision!r} differ; give one of them")
     part = str(subdivision or part).strip()
     if not part:
         return Holidays(code, None)
@@ -58,9 +60,13 @@ def _supported() -> dict[str, list[str]]:
     return holidays.list_supported_countries(include_aliases=True)
 
 
-def _nearest(code: str, known: list[str]) -> str:
-    near = get_close_matches(code, known, n=1)
-    return f"did you mean {near[0]!r}?" if near else "give a code of ISO 3166 such as 'DE' or 'US'"
+def _hint(name: str, known: Mapping[str, object]) -> str:
+    import holidays
+
+    # Each country is a class with its name: "GERMANY" is known, though not as a code.
+    classes = [getattr(holidays, code).__mro__[1] for code in known if hasattr(holidays, code)]
+    code = {one.__name__.upper(): one.country for one in classes}.get(name.replace(" ", ""))
+    return "give a code of ISO 3166 such as 'DE' or 'US'" if code is None else f"give its code {code!r}"
 
 
 def _all(part: str, known: list[str]) -> str:

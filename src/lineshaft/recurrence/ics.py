@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from icalendar import Event
 
 _UNTIL: Final = re.compile(r"UNTIL=[^;]+")
+_YEARS_AHEAD: Final = range(101)
+_LONGEST_EVENT: Final = timedelta(days=366)
 _TOO_OFTEN: Final = ("SECONDLY", "MINUTELY", "HOURLY")
 
 
@@ -28,17 +30,21 @@ def closed_days(path: str | PathLike[str], years: int, timezone: str | None = No
     cannot be read, holds no event, or an event of it cannot be understood.
     """
     zone = None if timezone is None else zone_of(timezone)
+    if years not in _YEARS_AHEAD:
+        raise ScheduleError(f"calendar: years={years!r} must be a whole number from 0 to {_YEARS_AHEAD[-1]}")
     this_year = to_datetime(wall_clock()).year
     span = datetime(this_year - 1, 1, 1), datetime(this_year + years, 12, 31, 23, 59)  # noqa: DTZ001 - wall times
     days: set[date] = set()
     events = _events(path)
     for event in events:
+        if str(event.get("STATUS", "")).upper() == "CANCELLED":
+            continue  # it closes nothing, and takes away the repetition that it stands for
         try:
             own = zone or _zone_of(event)
             days.update(_days(event, _moved(event, events, own), span, own))
-        except ValueError as error:
+        except (ValueError, TypeError, LookupError) as error:
             name = str(event.get("SUMMARY") or event.get("UID") or "one without a name")
-            raise ScheduleError(f"calendar: event {name!r} of {path} cannot be understood: {error}") from error
+            raise ScheduleError(f"calendar: event {name!r} of {path} cannot be understood: {_reason(error)}") from error
     return sorted(days)
 
 
@@ -54,7 +60,12 @@ def _events(path: str | PathLike[str]) -> list[Event]:
     events = [event for calendar in calendars for event in calendar.events]
     if not events:
         raise ScheduleError(f"calendar: {path} holds no event (VEVENT); give a file with the closed days as events")
-    return [event for event in events if str(event.get("STATUS", "")).upper() != "CANCELLED"]
+    return events
+
+
+def _reason(error: Exception) -> str:
+    # Over a repetition that is none the packages fall with errors of their own that say little.
+    return " ".join(str(error).split()) if isinstance(error, ValueError) else "its repetition (RRULE) is no rule"
 
 
 def _zone_of(event: Event) -> tzinfo | None:
@@ -73,6 +84,8 @@ def _moved(event: Event, events: list[Event], zone: tzinfo | None) -> set[dateti
 def _days(event: Event, moved: set[datetime], span: tuple[datetime, datetime], zone: tzinfo | None) -> Iterator[date]:
     begin, end = _wall(event.start, zone), _wall(event.end, zone)
     length = max(end - begin, timedelta(microseconds=1))
+    if length > _LONGEST_EVENT:
+        raise ValueError(f"it lasts {length.days:,} days, and at most {_LONGEST_EVENT.days} are closed in a row")
     for start in _starts(event, begin, span, zone) - moved:
         day, last = start.date(), (start + length - timedelta(microseconds=1)).date()
         while day <= last:
@@ -92,6 +105,8 @@ def _repeated(rule: Any, begin: datetime, span: tuple[datetime, datetime], zone:
 
     if rule["FREQ"][0] in _TOO_OFTEN:
         raise ValueError(f"it repeats {rule['FREQ'][0]}, which is more often than daily")
+    if any(interval < 1 for interval in rule.get("INTERVAL", ())):
+        raise ValueError("the INTERVAL of its repetition is no number from 1 up")
     text = rule.to_ical().decode()
     if "UNTIL" in rule:
         until = rule["UNTIL"][0]

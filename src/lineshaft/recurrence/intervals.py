@@ -4,7 +4,8 @@ Ticks are whole intervals away from an anchor, in real time:
 
 - `start`, if one is given;
 - else, for an interval that divides a day evenly, the first moment of each local day, so that `"6h"` ticks at 00:00,
-  06:00, 12:00 and 18:00 all year; on the day of a clock change the last interval is longer or shorter;
+  06:00, 12:00 and 18:00 all year; on the day of a clock change the last interval is longer or shorter, and a whole
+  day is that day, of whatever length;
 - else midnight of Monday, 3 January 2000, in the schedule's zone.
 """
 
@@ -42,7 +43,8 @@ class Aligned:
         if self._anchor is not None:
             return self._next(self._anchor, instant)
         begin, end = self._day_around(instant)
-        return min(self._next(begin, instant), end)
+        # A day of 25 hours is one day: its last hour has no tick of its own.
+        return end if self._interval == DAY else min(self._next(begin, instant), end)
 
     def _next(self, anchor: int, instant: int) -> int:
         return anchor + ((instant - anchor) // self._interval + 1) * self._interval

@@ -21,6 +21,9 @@ ONE_DAY: Final = timedelta(days=1)
 # across the date line.
 LONGEST_CHANGE: Final = 3 * HOUR
 
+# Files beside the zones: some mean another zone on each machine, some count leap seconds.
+_NOT_IANA: Final = ("localtime", "posixrules", "posix/", "right/", "Factory")
+_LONGEST_NAME: Final = 40
 _EPOCH: Final = datetime(1970, 1, 1)  # noqa: DTZ001 - a wall time is naive
 _MICROSECOND: Final = timedelta(microseconds=1)
 
@@ -30,6 +33,8 @@ def zone_of(name: str) -> ZoneInfo:
     """Return the zone of this IANA name; raises `ScheduleError` when this machine knows none."""
     from zoneinfo import ZoneInfo
 
+    if str(name).startswith(_NOT_IANA):
+        raise ScheduleError(_unknown_zone(name))
     try:
         return ZoneInfo(name)
     except (KeyError, ValueError, TypeError, OSError):
@@ -39,8 +44,11 @@ def zone_of(name: str) -> ZoneInfo:
 def _unknown_zone(name: str) -> str:
     from zoneinfo import available_timezones
 
-    near = get_close_matches(str(name), available_timezones(), n=1)
-    hint = f"did you mean {near[0]!r}?" if near else "give an IANA name such as 'Europe/Berlin'"
+    said = str(getattr(name, "key", name)).strip()[:_LONGEST_NAME].casefold()
+    known = {zone.casefold(): zone for zone in sorted(available_timezones()) if not zone.startswith(_NOT_IANA)}
+    # Between short names one letter is half the world: "PST" is not "MST", nor "UTC+2" "UTC".
+    near = [said] if said in known else get_close_matches(said, [zone for zone in known if "/" in zone], n=1)
+    hint = f"did you mean {known[near[0]]!r}?" if near else "give an IANA name such as 'Europe/Berlin'"
     return f"timezone={name!r} is no time zone that this machine knows; {hint}"
 
 

@@ -7,8 +7,8 @@ with gone as (
         max_attempts, losses, deadline, tenant, tags, meta, options, context, args, progress, errors, reason, result,
         finished_at, expires_at)
     select id, queue, name, rank, run_at, 12, created_at, started_at, worker, claim, attempt, attempts_before,
-           max_attempts, losses, deadline, tenant, tags, meta, options, context, args, progress, errors, null, null,
-           %(now)s, %(expires_at)s
+           max_attempts, losses, deadline, tenant, tags, meta, options, context, args, progress, errors, %(reason)s::text,
+           null, %(now)s, %(expires_at)s
       from gone
 ), told as (
     select count(pg_notify('lineshaft_waiter', '')) as told
@@ -82,9 +82,17 @@ with changed as (
 )
 select count(pg_notify('lineshaft_worker', name)) from changed;
 
--- name: set_max_depth
-insert into lineshaft.queue (name, max_depth) values (%(queue)s, %(max_depth)s)
-    on conflict (name) do update set max_depth = excluded.max_depth;
+-- name: lock_queue
+insert into lineshaft.queue (name) values (%(queue)s)
+    on conflict (name) do update set name = excluded.name
+returning max_depth, max_depth_per_tenant, on_full, block_timeout;
+
+-- name: set_limits
+insert into lineshaft.queue (name, max_depth, max_depth_per_tenant, on_full, block_timeout)
+values (%(queue)s, %(max_depth)s, %(max_depth_per_tenant)s, %(on_full)s, %(block_timeout)s)
+    on conflict (name) do update set max_depth = excluded.max_depth,
+                                     max_depth_per_tenant = excluded.max_depth_per_tenant,
+                                     on_full = excluded.on_full, block_timeout = excluded.block_timeout;
 
 -- name: drain_workers
 update lineshaft.worker set is_draining = true where id = any(%(ids)s::bigint[]) returning id;

@@ -8,7 +8,7 @@ from typing import Final
 from lineshaft.engines.base import Row, Tx
 from lineshaft.feature import Ended, Feature, show
 from lineshaft.store.queries import Statements
-from lineshaft.transitions import Stage
+from lineshaft.transitions import Reason, Stage
 
 SQL: Final = Statements("control")
 
@@ -16,13 +16,19 @@ _CHUNK: Final = 1_000
 
 
 def cancel_jobs(
-    tx: Tx, ids: Sequence[str], *, now: int, expires_at: int, features: Sequence[Feature] = ()
+    tx: Tx,
+    ids: Sequence[str],
+    *,
+    now: int,
+    expires_at: int,
+    features: Sequence[Feature] = (),
+    reason: Reason | None = None,
 ) -> tuple[set[str], set[str]]:
     """Cancel jobs: (those cancelled at once because nobody held them, those running that were asked to stop).
 
-    `features` are shown the former; the latter end later, and are shown by whoever ends them.
+    `features` are shown the former, which keep the `reason`; the latter end later, and are shown by whoever ends them.
     """
-    gone = tx.run(SQL.cancel_waiting, {"ids": list(ids), "now": now, "expires_at": expires_at})
+    gone = tx.run(SQL.cancel_waiting, {"ids": list(ids), "now": now, "expires_at": expires_at, "reason": reason})
     show(features, tx, (_ended(row, now) for row in gone if row[3] is not None), now)
     cancelled = {row[0] for row in gone}
     rest = [one for one in ids if one not in cancelled]
@@ -61,9 +67,22 @@ def resume_queue(tx: Tx, queue: str) -> None:
     tx.run(SQL.set_paused, {"queue": queue, "paused_at": None, "paused_by": None, "pause_reason": None})
 
 
-def limit_queue(tx: Tx, queue: str, max_depth: int | None) -> None:
-    """Let a queue hold at most this many waiting jobs; None takes the limit away."""
-    tx.run(SQL.set_max_depth, {"queue": queue, "max_depth": max_depth})
+def limit_queue(
+    tx: Tx,
+    queue: str,
+    max_depth: int | None,
+    max_depth_per_tenant: int | None = None,
+    on_full: str | None = None,
+    block_timeout: int | None = None,
+) -> None:
+    """Let a queue hold at most this many waiting jobs; None takes a limit away. `block_timeout` in microseconds."""
+    limits = {"max_depth": max_depth, "max_depth_per_tenant": max_depth_per_tenant}
+    tx.run(SQL.set_limits, {"queue": queue, **limits, "on_full": on_full, "block_timeout": block_timeout})
+
+
+def lock_queue(tx: Tx, queue: str) -> Row:
+    """Return (max_depth, max_depth_per_tenant, on_full, block_timeout) of a queue, which nobody else changes now."""
+    return tx.run(SQL.lock_queue, {"queue": queue})[0]
 
 
 def drain_workers(tx: Tx, ids: Sequence[int]) -> set[int]:

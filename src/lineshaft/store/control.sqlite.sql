@@ -1,7 +1,8 @@
 -- name: cancel_waiting rings-waiter json
 select json_group_array(json_array(id, claim, tenant, options, context)) from lineshaft_job
  where id in (select value from json_each(:ids)) and stage < 10 and not (stage = 1 and worker is not null);
-update lineshaft_job set stage = 12, finished_at = :now, expires_at = :expires_at, cancel_requested = 1
+update lineshaft_job set stage = 12, finished_at = :now, expires_at = :expires_at, cancel_requested = 1,
+                         reason = :reason
  where id in (select value ->> 0 from json_each(:previous));
 
 -- name: request_cancel rings-worker json
@@ -43,9 +44,17 @@ values (:queue, :paused_at, :paused_by, :pause_reason)
     on conflict (name) do update set paused_at = excluded.paused_at, paused_by = excluded.paused_by,
                                      pause_reason = excluded.pause_reason;
 
--- name: set_max_depth
-insert into lineshaft_queue (name, max_depth) values (:queue, :max_depth)
-    on conflict (name) do update set max_depth = excluded.max_depth;
+-- name: lock_queue
+-- The write transaction is the lock.
+insert into lineshaft_queue (name) values (:queue) on conflict (name) do nothing;
+select max_depth, max_depth_per_tenant, on_full, block_timeout from lineshaft_queue where name = :queue;
+
+-- name: set_limits
+insert into lineshaft_queue (name, max_depth, max_depth_per_tenant, on_full, block_timeout)
+values (:queue, :max_depth, :max_depth_per_tenant, :on_full, :block_timeout)
+    on conflict (name) do update set max_depth = excluded.max_depth,
+                                     max_depth_per_tenant = excluded.max_depth_per_tenant,
+                                     on_full = excluded.on_full, block_timeout = excluded.block_timeout;
 
 -- name: drain_workers
 update lineshaft_worker set is_draining = 1 where id in (select value from json_each(:ids));

@@ -28,11 +28,13 @@ copy lineshaft.history (id, queue, name, rank, run_at, stage, created_at, starte
 from stdin;
 
 -- name: take_queues
-select name, name, paused_at, max_depth, paused_by, pause_reason from lineshaft.queue
+select name, name, paused_at, max_depth, paused_by, pause_reason, max_depth_per_tenant, on_full, block_timeout
+  from lineshaft.queue
  where name > coalesce(%(after)s, '') order by queue.name limit %(limit)s;
 
 -- name: load_queues
-copy lineshaft.queue (name, paused_at, max_depth, paused_by, pause_reason) from stdin;
+copy lineshaft.queue (name, paused_at, max_depth, paused_by, pause_reason, max_depth_per_tenant, on_full,
+                      block_timeout) from stdin;
 
 -- name: take_logs
 select job::text, claim, job::text, claim, attempt, lines, written_at from lineshaft.job_log

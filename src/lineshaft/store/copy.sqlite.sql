@@ -26,11 +26,14 @@ insert into lineshaft_job (id, queue, name, rank, run_at, stage, created_at, sta
 values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
 
 -- name: take_queues
-select name, name, paused_at, max_depth, paused_by, pause_reason from lineshaft_queue
+select name, name, paused_at, max_depth, paused_by, pause_reason, max_depth_per_tenant, on_full, block_timeout
+  from lineshaft_queue
  where name > coalesce(:after, '') order by name limit :limit;
 
 -- name: load_queues
-insert into lineshaft_queue (name, paused_at, max_depth, paused_by, pause_reason) values (?, ?, ?, ?, ?);
+insert into lineshaft_queue (name, paused_at, max_depth, paused_by, pause_reason, max_depth_per_tenant, on_full,
+                             block_timeout)
+values (?, ?, ?, ?, ?, ?, ?, ?);
 
 -- name: take_logs
 select job, claim, job, claim, attempt, lines, written_at from lineshaft_job_log

@@ -6,7 +6,8 @@ insert into lineshaft.job (id, queue, name, rank, run_at, stage, created_at, max
 select %(id)s::uuid, %(queue)s::text, %(name)s::text, %(rank)s::smallint, %(run_at)s::bigint, %(stage)s::smallint,
        %(created_at)s::bigint, %(max_attempts)s::integer, %(deadline)s::bigint, %(tenant)s::text, %(tags)s::text,
        %(meta)s::text, %(options)s::text, %(context)s::text, %(args)s::text
- where not exists (select from lineshaft.queue where max_depth is not null and name = %(queue)s::text)
+ where not exists (select from lineshaft.queue
+                    where (max_depth is not null or max_depth_per_tenant is not null) and name = %(queue)s::text)
 returning case when exists (select from lineshaft.worker where is_idle)
                then pg_notify('lineshaft_worker', %(queue)s::text) is null end;
 
@@ -19,7 +20,8 @@ with inserted as (
            %(created_at)s::bigint, %(max_attempts)s::integer, %(deadline)s::bigint, %(tenant)s::text, %(tags)s::text,
            %(meta)s::text, %(options)s::text, %(context)s::text, r.args
       from json_to_recordset(%(rows)s::json) as r (id uuid, args text)
-     where not exists (select from lineshaft.queue where max_depth is not null and name = %(queue)s::text)
+     where not exists (select from lineshaft.queue
+                    where (max_depth is not null or max_depth_per_tenant is not null) and name = %(queue)s::text)
         on conflict (id) do nothing
     returning 1
 )
@@ -44,7 +46,8 @@ with incoming as materialized (
       from incoming
      where %(is_checked)s::boolean
         or not exists (select from lineshaft.queue q
-                        where q.max_depth is not null and q.name in (select i.queue from incoming i))
+                        where (q.max_depth is not null or q.max_depth_per_tenant is not null)
+                          and q.name in (select i.queue from incoming i))
         on conflict (id) do nothing
     returning queue
 )
@@ -60,18 +63,6 @@ delete from lineshaft.job
  where id = any(%(ids)s::uuid[]) and claim = 0
    and id in (select h.id from lineshaft.history h where h.id = any(%(ids)s::uuid[]))
 returning id::text;
-
--- name: lock_limited_queues
-select name, max_depth from lineshaft.queue
- where max_depth is not null and name = any(%(queues)s::text[]) order by name for update;
-
--- name: count_waiting
--- In two parts, each with an index: the queue's ready jobs, and what is not ready yet, of all queues.
-select count(*) from (
-    select 1 from lineshaft.job where stage = 1 and queue = %(queue)s and worker is null
-    union all
-    select 1 from lineshaft.job where stage in (0, 2) and queue = %(queue)s
-     limit %(limit)s) as waiting;
 
 -- name: existing_ids
 select id::text from lineshaft.job where id = any(%(ids)s::uuid[])

@@ -8,7 +8,7 @@ from operator import itemgetter
 from typing import Final, TypedDict
 
 from lineshaft.engines.base import Engine, Tx
-from lineshaft.errors import QueueFull
+from lineshaft.store.depth import Dropping, lock_limits, make_room
 from lineshaft.store.queries import Statements
 
 SQL: Final = Statements("enqueue")
@@ -41,22 +41,30 @@ _shared: Final = itemgetter(*_SHARED)
 def insert_alone(engine: Engine, row: NewRow) -> bool:
     """Store one new job in one statement, which is a transaction of its own; tell whether it was stored.
 
-    It is not when its queue has a `max_depth`: then `insert_jobs` has to look at how deep the queue is.
+    It is not when its queue limits how many jobs wait: then `insert_jobs` has to look at how deep the queue is.
     """
     return bool(engine.write_apart(lambda tx: tx.run(SQL.insert_job, row)))
 
 
-def insert_jobs(tx: Tx, rows: Sequence[NewRow], *, is_resend: bool = False, is_limited: bool = True) -> None:
+def insert_jobs(
+    tx: Tx,
+    rows: Sequence[NewRow],
+    *,
+    is_resend: bool = False,
+    is_limited: bool = True,
+    dropping: Dropping | None = None,
+) -> None:
     """Store the jobs; unless `is_limited`, whatever the depth of their queues.
 
     `is_resend` says that these very jobs were sent before and the answer was lost: those that are stored already,
-    finished ones included, stay as they are. Raises `QueueFull` when a queue has reached its `max_depth`; nothing
-    is stored then.
+    finished ones included, stay as they are. `dropping` says how the oldest jobs end that make room where a full
+    queue has them do so; without it such a queue refuses too. Raises `QueueFull` when a queue has reached its
+    `max_depth`; nothing is stored then.
     """
     if not is_limited:
         tx.run(SQL.insert_jobs, {"is_checked": True}, rows)
     elif _insert(tx, rows) < len(rows):
-        _insert_missing(tx, rows)
+        _insert_missing(tx, rows, dropping)
     if is_resend:
         tx.run(SQL.drop_finished_resends, {"ids": [row["id"] for row in rows]})
 
@@ -77,23 +85,12 @@ def _insert(tx: Tx, rows: Sequence[NewRow]) -> int:
     return inserted
 
 
-def _insert_missing(tx: Tx, rows: Sequence[NewRow]) -> None:
-    limits: dict[str, int] = dict(tx.run(SQL.lock_limited_queues, {"queues": sorted({row["queue"] for row in rows})}))
+def _insert_missing(tx: Tx, rows: Sequence[NewRow], dropping: Dropping | None) -> None:
+    limits = lock_limits(tx, {row["queue"] for row in rows})
     if not limits:
         return  # the missing ones were stored by the first send
     known = stored_ids(tx, [row["id"] for row in rows])
     new = [row for row in rows if row["id"] not in known]
-    _check_depths(tx, Counter(row["queue"] for row in new), limits)
+    make_room(tx, Counter((row["queue"], row["tenant"]) for row in new), limits, dropping)
     if new:
         tx.run(SQL.insert_jobs, {"is_checked": True}, new)
-
-
-def _check_depths(tx: Tx, wanted: Counter[str], limits: dict[str, int]) -> None:
-    for queue, limit in limits.items():
-        waiting = tx.run(SQL.count_waiting, {"queue": queue, "limit": limit})[0][0]
-        if waiting + wanted[queue] > limit:
-            msg = (
-                f"queue {queue!r} holds {waiting} of at most {limit} waiting jobs "
-                f"and cannot take {wanted[queue]} more; nothing was stored: enqueue later, or raise max_depth"
-            )
-            raise QueueFull(msg)

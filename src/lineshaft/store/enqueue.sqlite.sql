@@ -4,7 +4,8 @@ insert into lineshaft_job (id, queue, name, rank, run_at, stage, created_at, max
                  tenant, tags, meta, options, context, args)
 select :id, :queue, :name, :rank, :run_at, :stage, :created_at, :max_attempts, :deadline,
        :tenant, :tags, :meta, :options, :context, :args
- where not exists (select 1 from lineshaft_queue where max_depth is not null and name = :queue);
+ where not exists (select 1 from lineshaft_queue
+                    where (max_depth is not null or max_depth_per_tenant is not null) and name = :queue);
 
 -- name: insert_like_jobs rings-worker
 -- Jobs that differ in id and arguments only: what they share is sent once; insert_jobs takes three times as long.
@@ -13,7 +14,8 @@ insert into lineshaft_job (id, queue, name, rank, run_at, stage, created_at, max
 select value ->> 'id', :queue, :name, :rank, :run_at, :stage, :created_at, :max_attempts, :deadline,
        :tenant, :tags, :meta, :options, :context, value ->> 'args'
   from json_each(:rows)
- where not exists (select 1 from lineshaft_queue where max_depth is not null and name = :queue)
+ where not exists (select 1 from lineshaft_queue
+                    where (max_depth is not null or max_depth_per_tenant is not null) and name = :queue)
     on conflict (id) do nothing;
 select changes();
 
@@ -27,26 +29,14 @@ select value ->> 'id', value ->> 'queue', value ->> 'name', value ->> 'rank', va
   from json_each(:rows)
  where :is_checked
     or not exists (select 1 from lineshaft_queue
-                    where max_depth is not null and name in (select value ->> 'queue' from json_each(:rows)))
+                    where (max_depth is not null or max_depth_per_tenant is not null)
+                      and name in (select value ->> 'queue' from json_each(:rows)))
     on conflict (id) do nothing;
 select changes();
 
 -- name: drop_finished_resends
 -- One table: the ids' unique index has kept a finished job from being stored again.
 select value from json_each(:ids) where 0;
-
--- name: lock_limited_queues
--- The write transaction is the lock.
-select name, max_depth from lineshaft_queue
- where max_depth is not null and name in (select value from json_each(:queues));
-
--- name: count_waiting
--- In two parts, each with an index: the queue's ready jobs, and what is not ready yet, of all queues.
-select count(*) from (
-    select 1 from lineshaft_job indexed by lineshaft_job_ready where stage = 1 and queue = :queue and worker is null
-    union all
-    select 1 from lineshaft_job indexed by lineshaft_job_due where stage in (0, 2) and queue = :queue
-     limit :limit);
 
 -- name: existing_ids
 select id from lineshaft_job where id in (select value from json_each(:ids));

@@ -149,7 +149,10 @@ def running_by_worker(tx: Tx) -> dict[int, int]:
 
 
 def list_queues(tx: Tx) -> list[Row]:
-    """Return (name, paused_at, max_depth, paused_by, pause_reason) of the queues that have settings."""
+    """Return the queues that have settings.
+
+    Each is (name, paused_at, max_depth, paused_by, pause_reason, max_depth_per_tenant, on_full, block_timeout).
+    """
     return tx.run(SQL.list_queues, {})
 
 

@@ -39,7 +39,7 @@ def aged(heads: Sequence[Head], period: int, now: int) -> list[Aged]:
 
     `heads` are the first waiting jobs of each rank, the best rank first; `period` and `now` are in microseconds.
     """
-    found = []
+    found: list[Aged] = []
     for head in heads[1:]:
         best = heads[0].rank
         before = now - (head.rank - best) * period // STEP

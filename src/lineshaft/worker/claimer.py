@@ -22,8 +22,6 @@ _log = logging.getLogger("lineshaft.worker")
 _LARGEST_CLAIM: Final = 1_000
 # A claimed job that waits in this worker cannot be taken by another: it should not wait for longer than this.
 _PREFETCH_SECONDS: Final = 0.05
-# Under weights so much of one queue is taken at once: for each few short jobs, another claim would cost more than they do.
-_TOGETHER_SECONDS: Final = 0.005
 _SMOOTHING: Final = 0.3
 # Few jobs say little about the next ones: at first there are only so many times as many ahead as ended in a round.
 _GROWTH: Final = 8
@@ -56,11 +54,8 @@ class QueueSlots:
 
     def room(self) -> int:
         """Return how many jobs may be claimed now: the free places, and a little more for short jobs."""
-        return min(self.limit + self.ahead() - self.busy, _LARGEST_CLAIM)
-
-    def ahead(self) -> int:
-        """Return how many short jobs may be held beyond the places."""
-        return int(min(self.rate * _PREFETCH_SECONDS, self._recent * _GROWTH)) if self.may_prefetch else 0
+        prefetch = int(min(self.rate * _PREFETCH_SECONDS, self._recent * _GROWTH)) if self.may_prefetch else 0
+        return min(self.limit + prefetch - self.busy, _LARGEST_CLAIM)
 
     @property
     def busy(self) -> int:
@@ -94,7 +89,6 @@ class Claimer:
         self.queues = {name: QueueSlots(name, limit) for name, limit in queues.items()}
         order = order or QueueOrder()
         self._weights = None if order.weights is None else Weights(order.weights)
-        self._takes_ahead = order.takes_ahead
         for name, period in order.ageing.items():
             self.queues[name].ageing = Ageing(period)
         self._slots = slots
@@ -156,8 +150,7 @@ class Claimer:
     def _claim_by(self, weights: Weights, tx: Tx, now: int) -> list[Claimed]:
         claimed: list[Claimed] = []
         rooms = {queue.name: self._room(queue) for queue in self._hopeful()}
-        at_once = int(sum(queue.rate for queue in self.queues.values()) * _TOGETHER_SECONDS)
-        turns = weights.begin(self._shared_room(), rooms, max(1, at_once))
+        turns = weights.begin(self._slots - self.busy, rooms)
         while (turn := turns.next()) is not None:
             name, share = turn
             found = self._claim_from(tx, self.queues[name], share, now)
@@ -202,18 +195,7 @@ class Claimer:
     def _room(self, queue: QueueSlots, more: int = 0) -> int:
         if not self._slots_bind:
             return queue.room()
-        ahead = self._ahead() if queue.may_prefetch else 0
-        return min(queue.limit + ahead - queue.busy, self._shared_room() - more)
-
-    def _shared_room(self) -> int:
-        """Return how many jobs may be claimed now over all queues that share the slots."""
-        return min(self._slots + self._ahead() - self.busy, _LARGEST_CLAIM)
-
-    def _ahead(self) -> int:
-        """Return how many short jobs may be held beyond the shared slots, whichever queue they are of."""
-        if self._weights is None or not self._takes_ahead:
-            return 0
-        return sum(queue.ahead() for queue in self.queues.values())
+        return min(queue.limit - queue.busy, self._slots - self.busy - more)
 
     def _is_due(self, now: int) -> bool:
         return self._next_due is not None and self._next_due <= now

@@ -253,6 +253,7 @@ def test_pause_and_resume(app: Lineshaft, report: Task[..., Any, Any], clock: Ma
     assert (paused.state, paused.next_at, paused.paused_by, paused.pause_reason) == ("paused", None, "Ada", "paper jam")
     clock.advance("5h")
     assert app.schedules.update("hourly", paused=True) == paused
+    assert app.schedules.pause("hourly") == paused
     back = app.schedules.update("hourly", paused=False)
     assert (back.state, back.paused_at, back.paused_by, back.pause_reason) == ("active", None, None, None)
     assert back.next_at == datetime(2026, 3, 2, 18, tzinfo=BERLIN)

@@ -328,7 +328,7 @@ def test_jobs_that_a_lost_backup_had(leaders: Leaders) -> None:
     "definition, since, until, reason",
     [
         (Definition(HOURLY, job=JOB), NOW - HOUR, NOW + 1, "2027-01-15T08:00:00.000001Z is not past yet"),
-        (Definition(HOURLY, job=JOB), NOW, NOW, "2027-01-15T08:00:00Z is not before 2027-01-15T08:00:00Z"),
+        (Definition(HOURLY, job=JOB), NOW, NOW, "since=2027-01-15T08:00:00Z is not before until=2027-01-15T08:00:00Z"),
         (Definition(HOURLY, job=JOB), NOW - MINUTE, NOW, "it ticks never; give another range"),
         (Definition(Recurrence(Every(SECOND)), job=JOB), NOW - 30 * HOUR, NOW, "100,000 times; do it in parts"),
         (Definition(Recurrence(Every(HOUR, "finish")), job=JOB), NOW - HOUR, NOW, "counted from the end of the job"),

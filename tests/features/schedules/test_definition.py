@@ -70,7 +70,7 @@ def test_changes_outlive_a_deploy(declared: Definition, wanted: Definition, depl
 
 def test_an_unknown_field_makes_it_unreadable() -> None:
     """What a newer version says beyond what is known here is not passed over: all of it counts as unreadable."""
-    text = stored_text(Definition(Recurrence(Every(HOUR)), job=None))
+    text = stored_text(Definition(Recurrence(Every(HOUR)), action="chore", chore="sweep"))
     with pytest.raises(msgspec.MsgspecError):
         read_definition(text.replace("{", '{"only_when":"raining",', 1))
 

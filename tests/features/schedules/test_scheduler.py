@@ -273,14 +273,26 @@ def test_a_clock_that_was_set_back(leaders: Leaders, duty: Duty) -> None:
     assert said(leaders.ticks(BY_CLOCK)) == [(HOUR, "ENQUEUED")]
 
 
-def test_a_rule_of_another_version_is_left_alone(
-    leaders: Leaders, duty: Duty, caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"declared": '{"recurrence":{"rule":{"type":"moon","phase":"full"}},"job":null}'},
+        {"declared": '{"recurrence":{"rule":{"type":"every","interval":3600000000}}}'},
+        {"declared": '{"recurrence":{"rule":{"type":"every","interval":3600000000}},"action":"check"}'},
+        {"overrides": '{"job":{"max_attempts":0}}'},
+        {"overrides": '{"job":"another"}'},
+        {"overrides": "[]"},
+    ],
+    ids=["rule", "no job", "no task", "job", "job that is none", "no changes"],
+)
+def test_what_cannot_be_read_is_left_alone(
+    leaders: Leaders, duty: Duty, caplog: pytest.LogCaptureFixture, changes: dict[str, Any]
 ) -> None:
     """What cannot be read ticks no more, is said once, hinders nobody, and goes on under a leader that can read it."""
     leaders.create(Definition(HOURLY, job=JOB))
     leaders.create(Definition(HOURLY, job=JOB), "other")
     row = leaders.row()
-    unread = row._replace(declared='{"recurrence":{"rule":{"type":"moon","phase":"full"}},"job":null}')
+    unread = row._replace(**changes)
     assert leaders.engine.write(lambda tx: records.update_schedule(tx, unread))
     leaders.wait(HOUR)
     with caplog.at_level(logging.ERROR, "lineshaft.leader"):
@@ -291,7 +303,9 @@ def test_a_rule_of_another_version_is_left_alone(
     found = leaders.row()
     assert (found.declared, found.next_at, found.due_at) == (unread.declared, NOW + HOUR, NOW + HOUR + MINUTE)
     assert len(leaders.ticks(BY_CLOCK, "other")) == 1
-    assert leaders.engine.write(lambda tx: records.update_schedule(tx, found._replace(declared=row.declared)))
+    assert leaders.engine.write(
+        lambda tx: records.update_schedule(tx, found._replace(declared=row.declared, overrides=None))
+    )
     leaders.wait(MINUTE)
     duty.lead_on()
     assert said(leaders.ticks(BY_CLOCK)) == [(HOUR, "ENQUEUED")]

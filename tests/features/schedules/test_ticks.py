@@ -12,7 +12,7 @@ from lineshaft.clock import HOUR, MINUTE, SECOND
 from lineshaft.features.schedules.definition import Definition, Overlap
 from lineshaft.features.schedules.due import Due, Missed
 from lineshaft.features.schedules.records import BY_CLOCK, MANUAL, OpenTick, ScheduleRow, TickRow, TickState
-from lineshaft.features.schedules.ticks import LOOK_AGAIN, MOST_WAITING, Decision, decide
+from lineshaft.features.schedules.ticks import LOOK_AGAIN, MOST_WAITING, Decision, decide, decide_apart, decide_by_jobs
 from lineshaft.options import JobTemplate
 from lineshaft.recurrence import Every, Recurrence
 
@@ -78,6 +78,15 @@ def model(overlap: Overlap, waiting: int, new: int, *, is_free: bool) -> list[Ti
         case "skip":
             kept = [TickState.WAITING] * waiting + [TickState.SKIPPED] * new
             return [TickState.OPEN, *kept[1:]] if is_free else kept
+
+
+@given(st.integers(0, 4), st.none() | st.integers(NOW - HOUR, NOW), st.none() | st.integers(NOW + 1, NOW + HOUR))
+def test_the_short_way_comes_to_the_same(new: int, last_at: int | None, next_at: int | None) -> None:
+    """A schedule that heeds none of its jobs is decided about by a short way, whose end is that of the long one."""
+    schedule, due = row(last_at=last_at, last_job="job before"), Due(tuple(range(NOW, NOW + new)), None, next_at)
+    definition = Definition(HOURLY, job=JOB)
+    assert decide(schedule, definition, due, (), NOW) == decide_apart(schedule, due, NOW)
+    assert decide_by_jobs(schedule, definition, due, (), NOW) == decide_apart(schedule, due, NOW)
 
 
 @pytest.mark.parametrize("overlap", get_args(Overlap))

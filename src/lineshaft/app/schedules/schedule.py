@@ -25,7 +25,7 @@ ScheduleState = Literal["active", "paused", "waiting", "ended", "removed"]
 TickName = Literal["waiting", "open", "enqueued", "skipped", "missed"]
 
 TICK_NAMES: Final[Sequence[TickName]] = ("waiting", "open", "enqueued", "skipped", "missed")
-_UNKNOWN: Final = Definition(Recurrence(Once(())), action="chore")
+_UNKNOWN: Final = Definition(Recurrence(Once(())), action="chore", chore="")
 _DURATIONS: Final = frozenset({"jitter", "grace", "finish_within", "delay", "deadline_in"})
 
 

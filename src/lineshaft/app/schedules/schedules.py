@@ -265,6 +265,8 @@ def _readable(row: ScheduleRow) -> Definition:
 
 
 def _paused(row: ScheduleRow, now: int, by: str | None = None, reason: str | None = None) -> ScheduleRow:
+    if row.paused_at is not None and by is None and reason is None:
+        return row  # who paused it, and why, is still so
     return row._replace(paused_at=row.paused_at or now, paused_by=by, pause_reason=reason)
 
 

@@ -6,7 +6,7 @@ from lineshaft.app.why.situation import Situation
 from lineshaft.app.why.wording import behind, error_facts, failure, last_error
 from lineshaft.clock import to_datetime
 from lineshaft.explaining import Hold
-from lineshaft.transitions import MOVES, State
+from lineshaft.transitions import MOVES, Reason, State
 
 
 def ended(known: Situation) -> Hold:
@@ -16,12 +16,14 @@ def ended(known: Situation) -> Hold:
     error = last_error(row.errors) if state is State.DEAD else None
     facts = {"finished_at": to_datetime(row.finished_at), "attempt": row.attempt, "reason": row.reason}
     cure = f"lineshaft jobs retry {row.id}" if state in MOVES["revive"][0] else None
-    text = TEXTS[state].format(at=behind(row.finished_at, known.now), reason=row.reason, attempt=row.attempt)
+    told = DROPPED if row.reason == Reason.DROPPED else TEXTS[state]
+    text = told.format(at=behind(row.finished_at, known.now), reason=row.reason, attempt=row.attempt)
     if error:
         text = f"{text}: attempt {error.attempt} failed with {failure(error)}"
     return Hold(state.value, text, cure=cure, facts=facts | error_facts(error))
 
 
+DROPPED = "It was cancelled at {at} to make room for a newer one: its queue was full, and has on_full='drop_oldest'"
 TEXTS = {
     State.COMPLETED: "It completed with attempt {attempt} at {at}",
     State.DEAD: "It is dead since {at}, reason {reason}",

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TypedDict
 
 from lineshaft.cli.schemas.moment import Moment
+from lineshaft.store.depth import OnFull
 
 
 class QueueForm(TypedDict):
-    """A queue; `depth` are the jobs that wait, `counts` the unfinished ones by state."""
+    """A queue; `depth` are the jobs that wait, `counts` the unfinished ones by state; `block_timeout` in seconds."""
 
     name: str
     paused: bool
@@ -17,6 +18,9 @@ class QueueForm(TypedDict):
     pause_reason: str | None
     depth: int
     max_depth: int | None
+    max_depth_per_tenant: int | None
+    on_full: OnFull
+    block_timeout: float | None
     counts: dict[str, int]
 
 

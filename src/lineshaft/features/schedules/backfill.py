@@ -243,7 +243,7 @@ def _refusal(definition: Definition, since: int, until: int, now: int) -> str | 
     if until > now:
         return f"{_shown(until)} is not past yet; the schedule itself sees to what is to come"
     if since >= until:
-        return f"{_shown(since)} is not before {_shown(until)}"
+        return f"since={_shown(since)} is not before until={_shown(until)}"
     return None
 
 

@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import msgspec
 
 from lineshaft.clock import MINUTE, Clock
-from lineshaft.errors import ScheduleError
+from lineshaft.errors import ConfigError
 from lineshaft.feature import Feature, Incoming
 from lineshaft.features.schedules.backfill import advance_backfills
 from lineshaft.features.schedules.definition import Definition, read_definition
 from lineshaft.features.schedules.due import due_ticks
-from lineshaft.features.schedules.firing import job_of_tick, store_jobs
+from lineshaft.features.schedules.firing import check_job, job_of_tick, store_jobs
 from lineshaft.features.schedules.records import (
     Move,
     OpenTick,
@@ -84,9 +84,10 @@ def _look(tx: Tx, rows: Sequence[ScheduleRow], batch: Batch, clock: Clock, now: 
     for row in rows:
         try:
             definition = read_definition(row.declared, row.overrides)
+            check_job(row)
             due = due_ticks(definition, row.next_at, now)
             batch.looks.append(Look(row, definition, decide(row, definition, due, unsettled.get(row.name, ()), now)))
-        except (msgspec.MsgspecError, ScheduleError) as error:  # of another version, or its zone is not known here
+        except (msgspec.MsgspecError, ConfigError) as error:  # of another version, or its zone is not known here
             batch.unreadable.append((row, error))
         if clock.monotonic() > until:
             return

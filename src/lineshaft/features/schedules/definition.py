@@ -42,6 +42,13 @@ class Definition(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown
     overlap: Overlap = "allow"
     finish_within: int | None = None
 
+    def __post_init__(self) -> None:
+        """Refuse an action without what it acts on, which msgspec makes one of its own errors when it reads."""
+        acts_on = {"enqueue": self.job, "check": self.task, "chore": self.chore}[self.action]
+        if acts_on is None:
+            msg = f"the action {self.action!r} says not what of"
+            raise ValueError(msg)
+
     @property
     def follows_jobs(self) -> bool:
         """Whether it matters when its jobs end; else a tick is done with when its job is enqueued."""
@@ -56,6 +63,7 @@ class Definition(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown
 _encode: Final = msgspec.json.Encoder().encode
 _decode: Final = msgspec.json.Decoder(Definition).decode
 _load: Final = msgspec.json.decode
+_load_object: Final = msgspec.json.Decoder(dict[str, Any]).decode
 
 
 def stored_text(definition: Definition) -> str:
@@ -69,7 +77,7 @@ def read_definition(declared: str, overrides: str | None = None) -> Definition:
 
     Raises `msgspec.MsgspecError` when another version wrote it in a way that is not known here.
     """
-    return _decode(declared if overrides is None else _encode(_merged(_load(declared), _load(overrides))))
+    return _decode(declared if overrides is None else _encode(_merged(_load_object(declared), _load_object(overrides))))
 
 
 def changes_between(declared: Definition, wanted: Definition) -> str | None:
@@ -124,7 +132,7 @@ def _merged(declared: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]
     for name, value in changes.items():
         if value is None:
             merged.pop(name, None)
-        elif name == "job" and isinstance(merged.get(name), dict):
+        elif name == "job" and isinstance(merged.get(name), dict) and isinstance(value, dict):
             merged[name] = _merged(merged[name], value)
         else:
             merged[name] = value

@@ -40,6 +40,12 @@ def state_of_tick(definition: Definition, run: str) -> TickState:
     return TickState.OPEN if _matters(definition, run) else TickState.ENQUEUED
 
 
+def check_job(row: ScheduleRow) -> None:
+    """Raise `ConfigError` when the job of a schedule that enqueues is none that this version can make."""
+    if read_definition(row.declared, row.overrides).job is not None:
+        _prepared(row.declared, row.overrides)
+
+
 def job_of_tick(row: ScheduleRow, run: str, at: int, now: int) -> Incoming:
     """Return the job of a tick; its id comes of the tick, so that whoever makes it makes the same.
 

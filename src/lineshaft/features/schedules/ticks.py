@@ -39,6 +39,23 @@ def decide(row: ScheduleRow, definition: Definition, due: Due, open_ticks: Seque
     A tick whose job is no more among the unfinished ones is settled, whoever saw it end: nothing is counted that a
     crash could leave wrong. Ticks during a pause are no ticks.
     """
+    is_apart = not (open_ticks or definition.follows_jobs or row.paused_at or row.removed_at or row.overdue_at)
+    if is_apart and due.missed is None and definition.action == "enqueue":
+        return decide_apart(row, due, now)
+    return decide_by_jobs(row, definition, due, open_ticks, now)
+
+
+def decide_apart(row: ScheduleRow, due: Due, now: int) -> Decision:
+    """Return what `decide_by_jobs` would of a schedule that heeds none of its jobs: ten thousand may be due at once."""
+    new = tuple([TickRow(row.name, at, BY_CLOCK, TickState.ENQUEUED, None, now) for at in due.ticks])
+    last_at = due.ticks[-1] if due.ticks else row.last_at
+    return Decision(Move(row.name, due.next_at, due.next_at, last_at, row.last_job, None), new, (), (), None, bool(new))
+
+
+def decide_by_jobs(
+    row: ScheduleRow, definition: Definition, due: Due, open_ticks: Sequence[OpenTick], now: int
+) -> Decision:
+    """Return what becomes of a schedule, by what has become of its jobs."""
     running = [tick for tick, is_unfinished in open_ticks if tick.state == TickState.OPEN and is_unfinished]
     ended = [tick for tick, is_unfinished in open_ticks if tick.state == TickState.OPEN and not is_unfinished]
     waiting = [tick for tick, _ in open_ticks if tick.state == TickState.WAITING]

@@ -1,0 +1,5 @@
+-- additive: how full queues behave; code that does not know it refuses where it should wait or drop, and counts no tenants.
+alter table lineshaft.queue
+    add column max_depth_per_tenant integer,
+    add column on_full text,                 -- 'drop_oldest' or 'block'; null: reject
+    add column block_timeout bigint;         -- microseconds

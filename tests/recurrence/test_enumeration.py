@@ -82,6 +82,7 @@ def worded(draw: st.DrawFn, calendar: Calendar | None) -> tuple[str, Callable[[d
     if form == "every":
         return f"every {kind}", kinds[kind]
     if form == "step":
+        number += 1  # "every 1st monday" is refused: it may mean two things
         return f"every {number}th {kind}" if kind != "weekday" else "every weekday", stepped(kind, kinds[kind], number)
     period = draw(st.sampled_from(["month", "quarter", "year", "march"]))
     place = {"nth": f"{number}th", "last": "last", "nth last": f"{number}th last"}[form]

@@ -19,6 +19,7 @@ BAVARIA = Calendar("DE", "BY", hours="09:00-17:30")
 @pytest.mark.parametrize(
     "cron, words",
     [
+        ("0 0 1-15 * *", "at 00:00 on every day of month from 1 through 15, Berlin time"),
         ("0 6 * * MON-FRI", "every weekday at 06:00 Berlin time"),
         ("0 6 * * *", "every day at 06:00 Berlin time"),
         ("@daily", "every day at 00:00 Berlin time"),

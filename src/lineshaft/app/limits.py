@@ -47,9 +47,7 @@ def merged_limits(queue: str, before: Mapping[str, Any], said: Mapping[str, Any]
     if after["on_full"] == "block":
         return {**after, "block_timeout": after["block_timeout"] or _PATIENCE}
     if "block_timeout" in said:
-        msg = (
-            f"block_timeout says how long on_full='block' waits, and queue {queue!r} does not; give that too"
-        )
+        msg = f"block_timeout says how long on_full='block' waits, and queue {queue!r} does not; give that too"
         raise ConfigError(msg)
     return {**after, "on_full": None if after["on_full"] == "reject" else after["on_full"], "block_timeout": None}
 

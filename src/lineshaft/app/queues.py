@@ -221,7 +221,7 @@ def _queue(
 
 
 def _change_limits(tx: Tx, name: str, changes: Mapping[str, Any]) -> None:
-    before = dict(zip(LIMITS, control.lock_queue(tx, name), strict=True))
+    before: dict[str, Any] = dict(zip(LIMITS, control.lock_queue(tx, name), strict=True))
     control.limit_queue(tx, name, **merged_limits(name, before, changes))
 
 

@@ -22,6 +22,7 @@ _MOST_TIMES: Final = 4
 _WEEKEND: Final = ("sat", "sun")
 _IN_ANY_ZONE: Final = re.compile(r"every (\S+ )?(seconds?|minutes?)|every hour( at minute \d+)?|.* last job")
 _EVERYWHERE: Final = re.compile(rf"{_IN_ANY_ZONE.pattern}|every \S+ (hours|days)( at minute \d+)?")
+_TIME_AT_THE_END: Final = re.compile(r":\d\d$")
 _NAMES_RUN_TOGETHER: Final = re.compile(r"(?<=[a-z])(?=[A-Z])")
 _WITH_ARTICLE: Final = ("United ", "Netherlands", "Philippines", "Bahamas", "Gambia", "Maldives", "Seychelles")
 
@@ -67,7 +68,7 @@ def _moment(recurrence: Recurrence, instant: int) -> str:
 
 def _zoned(recurrence: Recurrence, said: str) -> str:
     # Right behind a time it reads as part of it: "at 06:00 Berlin time".
-    return f"{said}{' ' if said[-1].isdigit() else ', '}{zone_time(recurrence.timezone)}"
+    return f"{said}{' ' if _TIME_AT_THE_END.search(said) else ', '}{zone_time(recurrence.timezone)}"
 
 
 def _terms(terms: Sequence[Term]) -> str:

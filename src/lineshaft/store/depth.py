@@ -44,7 +44,7 @@ class _Room:
 
     tx: Tx
     dropping: Dropping | None
-    dropped: list[str] = field(default_factory=list)
+    dropped: list[str] = field(default_factory=list[str])
 
 
 def lock_limits(tx: Tx, queues: Collection[str]) -> list[Limits]:

@@ -376,6 +376,22 @@ def test_names_of_the_code_are_taken(app: Lineshaft, report: Task[..., Any, Any]
     app.schedules.create("hourly", report.new(), every="1h")
 
 
+@pytest.mark.parametrize("overrides", ["{", "[]", '{"job":5}'])
+def test_another_versions_changes(app: Lineshaft, report: Task[..., Any, Any], overrides: str) -> None:
+    """Changes that cannot be read hide no schedule: it is listed as unreadable, beside the others."""
+    for name in ("hourly", "well"):
+        app.schedules.create(name, report.new(), every="1h")
+
+    def spoil(tx: Any) -> None:
+        held = records.lock_schedule(tx, "hourly")
+        assert held is not None
+        records.update_schedule(tx, held._replace(overrides=overrides))
+
+    app._store.write(lambda tx, _: spoil(tx))
+    listed = {one.name: one.in_words.startswith("unreadable") for one in app.schedules.list()}
+    assert listed == {"hourly": True, "well": False}
+
+
 def test_another_versions(app: Lineshaft, report: Task[..., Any, Any]) -> None:
     """A definition that a newer version wrote is not changed by guesswork."""
     app.schedules.create("hourly", report.new(), every="1h")

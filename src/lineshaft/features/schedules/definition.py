@@ -62,7 +62,6 @@ class Definition(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown
 
 _encode: Final = msgspec.json.Encoder().encode
 _decode: Final = msgspec.json.Decoder(Definition).decode
-_load: Final = msgspec.json.decode
 _load_object: Final = msgspec.json.Decoder(dict[str, Any]).decode
 
 
@@ -87,10 +86,16 @@ def changes_between(declared: Definition, wanted: Definition) -> str | None:
 
 
 def overridden_fields(overrides: str | None) -> tuple[str, ...]:
-    """Return the names of what a person changed, in alphabetical order: fields, and those of the job for `job`."""
-    said = {} if overrides is None else _load(overrides)
-    job = said.pop("job", None) or {}
-    return tuple(sorted({*said, *job}))
+    """Return the names of what a person changed, in alphabetical order: fields, and those of the job for `job`.
+
+    None where another version wrote it in a way that is not known here.
+    """
+    try:
+        said = {} if overrides is None else _load_object(overrides)
+    except msgspec.MsgspecError:
+        return ()
+    job = said.pop("job", None)
+    return tuple(sorted({*said, *(job if isinstance(job, dict) else ())}))
 
 
 def schedulable(job: NewJob[Any]) -> JobTemplate:

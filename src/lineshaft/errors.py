@@ -60,7 +60,7 @@ class TaskError(LineshaftError):
 
 
 class UnknownTaskError(LineshaftError, LookupError):
-    """No task of this name is known in this process."""
+    """No task of this name is known in this process, or not everything that a job of it asks for."""
 
 
 class ArgumentsError(LineshaftError, TypeError):

@@ -88,6 +88,22 @@ def test_unknown_task_waits_for_a_worker_that_knows_it(app: Lineshaft, start_wor
     assert tuple(job.result(10)) == (7, 1)
 
 
+def test_an_option_of_newer_code_makes_no_job_dead(app: Lineshaft, start_worker: StartWorker, gates: Gates) -> None:
+    """A job that newer code has stored with an option unknown here is put back, uncounted, and says which."""
+
+    @app.task(name="plain")
+    def plain() -> None: ...
+
+    app.on("released", "dead")(lambda event: gates.note(event))
+    new_job = plain.new()
+    new_job.execution = {"speed": "of light"}
+    job = app.enqueue_new(new_job)
+    start_worker(app)
+    told = gates.next()
+    assert (told.job_id, told.kind) == (job.id, "released")
+    assert (job.refresh().state, job.attempt) == (State.SCHEDULED, 0)
+
+
 def test_result_comes_back_typed(app: Lineshaft, start_worker: StartWorker) -> None:
     """`result` rebuilds what the function returned by its annotation."""
 

@@ -43,7 +43,7 @@ def test_all_workers_drain(ward: Ward, change: Change) -> None:
     assert found.facts["kind"] == "nobody"
     assert found.facts["schedules"] >= 1
     assert "been due for up to 1m" in found.symptom
-    assert found.symptom.endswith("although workers live: nobody leads")
+    assert found.symptom.endswith("although workers live, for nobody leads")
     ward.cure(found)
     ward.goes(NoLeader())
 

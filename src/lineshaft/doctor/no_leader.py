@@ -63,14 +63,14 @@ class NoLeader(Ailment):
             return
         workers, leader = patient.engine.read(lambda tx: self._find(tx, patient))
         if not workers and own and own_due_at <= now - _WITHOUT_WORKER:
-            yield self._finding(patient, own, now - own_due_at, "no worker runs", {"kind": "no worker"})
+            yield self._finding(patient, own, now - own_due_at, "and no worker runs", {"kind": "no worker"})
         elif leader is not None:
             who = f"worker {leader.id} leads (process {leader.pid} on {leader.host!r})"
             facts = {"kind": "stuck", "worker": leader.id}
-            yield self._finding(patient, schedules, now - due_at, f"although workers live: {who}", facts)
+            yield self._finding(patient, schedules, now - due_at, f"although {who}", facts)
         elif any(one.started_at <= now - _WAITING for one in workers):
             facts = {"kind": "nobody"}
-            yield self._finding(patient, schedules, now - due_at, "although workers live: nobody leads", facts)
+            yield self._finding(patient, schedules, now - due_at, "although workers live, for nobody leads", facts)
 
     @staticmethod
     def _find(tx: Tx, patient: Patient) -> tuple[list[WorkerRow], WorkerRow | None]:
@@ -83,5 +83,5 @@ class NoLeader(Ailment):
     def _finding(self, patient: Patient, schedules: int, late: int, who: str, facts: dict[str, Any]) -> Finding:
         many = "1 schedule has" if schedules == 1 else f"{schedules}{'+' if schedules == MOST else ''} schedules have"
         facts = {"kind": facts["kind"], "schedules": schedules, "seconds": late / SECOND, "worker": facts.get("worker")}
-        symptom = f"{many} been due for up to {span(late)} {who}"
+        symptom = f"{many} been due for up to {span(late)}, {who}"
         return self.remedies[facts["kind"]].finding(self.name, patient, symptom, facts, WORKER=facts["worker"] or "")

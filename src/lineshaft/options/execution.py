@@ -6,12 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final, TypedDict
 
+from lineshaft.errors import UnknownTaskError
 from lineshaft.options.checks import Lane
 from lineshaft.options.followups import FOLLOWED, follow_ups_of
 from lineshaft.options.options import Options
 from lineshaft.options.retries import dump_retry, load_retry
 from lineshaft.options.template import JobTemplate
 from lineshaft.options.unset import UNSET
+from lineshaft.version import VERSION
 
 _AT_THE_END: Final = frozenset({*FOLLOWED, "schedule"})
 """What features have to know when the job ends; it says nothing of how it runs."""
@@ -26,6 +28,9 @@ class Execution(TypedDict, total=False):
     keep_result: int
     on_success: Sequence[JobTemplate]
     on_failure: Sequence[JobTemplate]
+
+
+_KNOWN: Final = frozenset(Execution.__annotations__) | _AT_THE_END
 
 
 def stored_execution(given: Mapping[str, Any], options: Options) -> Execution:
@@ -50,7 +55,14 @@ def stored_execution(given: Mapping[str, Any], options: Options) -> Execution:
 
 
 def apply_execution(options: Options, stored: Mapping[str, Any]) -> Options:
-    """Return a task's options with what was stored with one job in their place."""
+    """Return a task's options with what was stored with one job in their place.
+
+    Raises `UnknownTaskError` when code that is newer than this has said how the job runs.
+    """
+    unknown = sorted(stored.keys() - _KNOWN)
+    if unknown:
+        msg = f"the job has the option {unknown[0]!r}, which Lineshaft {VERSION} does not know; upgrade it here"
+        raise UnknownTaskError(msg)
     changes = {name: value for name, value in stored.items() if name not in _AT_THE_END}
     if "retry" in changes:
         changes["retry"] = load_retry(changes["retry"])

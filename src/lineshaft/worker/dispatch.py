@@ -98,10 +98,9 @@ class Dispatcher:
         clock = self._runtime.engine.clock
         try:
             task = self._runtime.tasks.find(one.name)
-        except UnknownTaskError as error:
-            return _unrunnable(one, clock), Unknown(describe(error, one.held.attempt, now))
-        try:
             options = self._options(task, one)
+        except UnknownTaskError as error:  # newer code has enqueued it, and may come to run here too
+            return _unrunnable(one, clock), Unknown(describe(error, one.held.attempt, now))
         except (ConfigError, TypeError, KeyError) as error:
             return _unrunnable(one, clock), Rejected(describe(error, one.held.attempt, now))
         run = Run(one, task, options, clock)

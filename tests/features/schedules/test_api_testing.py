@@ -118,6 +118,14 @@ def test_a_changed_one_is_new_again() -> None:
         assert [(one.state, one.overridden) for one in app.schedules.list()] == [("active", ()), ("active", ())]
 
 
+def test_a_long_journey_beside_an_unfinished_job() -> None:
+    """A schedule that heeds its unfinished job is looked at each minute, and only its ticks count on a journey."""
+    with app.testing("manual") as t:
+        app.schedules.create("seldom", wait.new(), every="24h", overlap="skip")
+        t.travel("10d")
+        assert len(app.schedules.history("seldom", limit=100)) == 10
+
+
 def test_too_far(monkeypatch: pytest.MonkeyPatch) -> None:
     """A journey over more ticks than a test could want says so, and does not go on for hours."""
     monkeypatch.setattr(ticking, "_MOST", 50)

@@ -60,7 +60,8 @@ def _unknown(known: Situation, since: int) -> Hold:
     until = None if known.is_due else row.run_at
     again = "is to be claimed again" if until is None else f"is put back until {ahead(until, known.now)}"
     dead = f"at {ahead(ends, known.now)}" if ends > known.now else "with that claim"
-    text = f"A worker that claimed it did not know the task {row.name!r}: it {again}, and dead {dead} if none does"
+    what = f"did not know the task {row.name!r}, or not all that this job asks for"
+    text = f"A worker that claimed it {what}: it {again}, and dead {dead} if none does"
     facts = {"task": row.name, "since": to_datetime(since), "rejected_at": to_datetime(ends)}
     return Hold("unknown-task", text, moment(until), DEPLOY, facts)
 

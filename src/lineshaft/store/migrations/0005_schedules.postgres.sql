@@ -1,4 +1,4 @@
--- additive: tables of schedules and of the leader; code that does not know them goes on beside them.
+-- Schedules and the leader. Not additive: code that does not know them rejects the jobs that carry their tick.
 
 -- One row at most: the worker that does once for all what has to be done once (docs/decisions/0033).
 create table lineshaft.leader (

@@ -23,6 +23,7 @@ from lineshaft.doctor.full_disk import FullDisk
 from lineshaft.doctor.newer_schema import NewerSchema
 from lineshaft.doctor.old_schema import OldSchema
 from lineshaft.doctor.rights import Rights
+from lineshaft.ids import new_id
 from lineshaft.store import migrate
 from lineshaft.store.upkeep import ensure_history
 from tests.chaos.test_skew import LIBRARY, lying
@@ -71,7 +72,12 @@ def test_old_schema(old_store: tuple[Engine, str], capsys: pytest.CaptureFixture
     engine, url = old_store
     patient = patient_of(engine, url)
     now = patient.now()
-    store_rows(engine, new_row(queue="pdf", run_at=now - 5 * 60 * SECOND, created_at=now - HOUR))
+    table = "lineshaft_job" if engine.dialect == "sqlite" else "lineshaft.job"
+    with engine.migrating() as tx:  # as the code of that schema does
+        tx.run_script(
+            f"insert into {table} (id, queue, name, rank, run_at, stage, created_at, max_attempts, args) values "
+            f"('{new_id()}', 'pdf', 'shop.render', 0, {now - 5 * 60 * SECOND}, 1, {now - HOUR}, 3, '[[],{{}}]');"
+        )
     found = examine(patient, ailments()).findings
     assert [one.ailment for one in found] == ["old-schema", "no-worker"]
     assert found[0].facts == {"schema": 1, "known": migrate.newest(engine.dialect), "kind": "breaking"}

@@ -140,12 +140,14 @@ def test_wrong_calendars_are_refused(calendar: dict[str, Any], words: str) -> No
 )
 def test_a_rule_that_never_fires_is_found_quickly(rule: dict[str, Any]) -> None:
     """Looking for the tick that never comes ends after a bounded search: 50 ms here, five times that anywhere."""
-    with pytest.raises(ScheduleError, match=r"never fires|has no tick"):
-        said(**rule)
+    assert min(_seconds_to_refuse(rule) for _ in range(3)) < 0.25
+
+
+def _seconds_to_refuse(rule: dict[str, Any]) -> float:
     began = time.process_time()
     with pytest.raises(ScheduleError, match=r"never fires|has no tick"):
         said(**rule)
-    assert time.process_time() - began < 0.25
+    return time.process_time() - began
 
 
 @pytest.mark.parametrize("start", [PAST, SOON])

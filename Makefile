@@ -23,10 +23,10 @@ test: $(READY) ## Run every test on SQLite and PostgreSQL, random order; fails u
 chaos: $(READY) ## Kill, stop and starve workers and stores at every point that is known, twenty minutes
 	@$(BIN)/python -m pytest tests/chaos -m "chaos or not chaos" -n 2 --dist worksteal $(TEST_ARGS)
 
-chaos-schedules: $(READY) ## Measure how punctual 10,000 schedules are and what they cost, in four minutes (RECORD=1)
+schedules: $(READY) ## Measure how punctual 10,000 schedules are and what they cost, in four minutes (RECORD=1)
 	@$(BIN)/python -m benchmarks.schedules $(if $(RECORD),--record) $(SCHEDULES_ARGS)
 
-soak: $(READY) ## Run a million jobs under random faults (MINUTES=30 JOBS=1000000 STORE=sqlite SEED=1)
+chaos-soak: $(READY) ## Run a million jobs under random faults (MINUTES=30 JOBS=1000000 STORE=sqlite SEED=1)
 	@$(BIN)/python -m tests.chaos.soak $(if $(MINUTES),--minutes $(MINUTES)) $(if $(JOBS),--jobs $(JOBS)) \
 		$(if $(STORE),--store $(STORE)) $(if $(SEED),--seed $(SEED)) $(SOAK_ARGS)
 

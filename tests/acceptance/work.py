@@ -11,14 +11,18 @@ import os
 import sys
 import threading
 import time
-from collections import defaultdict
 from collections.abc import Iterator
 
 from lineshaft import Cancelled, Lineshaft, current_job
 
 URL, MODE, QUEUES, SETTINGS = sys.argv[1:5]
 app = Lineshaft(URL, **json.loads(SETTINGS))
-gates: dict[str, threading.Event] = defaultdict(threading.Event)
+gates: dict[str, threading.Event] = {}
+
+
+def gate_of(name: str) -> threading.Event:
+    """Return the gate of this name, one for all threads, whichever of them asks first."""
+    return gates.setdefault(name, threading.Event())  # in one step, which `defaultdict` is not
 
 
 def say(*words: object) -> None:
@@ -37,7 +41,7 @@ def announce() -> Iterator[None]:
 def hold(name: str, gate: str = "never") -> str:
     say("start", name, current_job().attempt)
     if MODE == "hold":
-        gates[gate].wait()
+        gate_of(gate).wait()
     say("end", name, current_job().attempt)
     return name
 
@@ -49,7 +53,7 @@ def report_pid(gate: str) -> int:
     while True:
         try:
             if MODE == "hold":
-                gates[gate].wait()
+                gate_of(gate).wait()
             say("end", gate, current_job().attempt)
         except Cancelled:
             continue
@@ -72,7 +76,7 @@ def quick(name: str) -> str:
 def give_way(name: str) -> str:
     """Run until told to stop, in steps at which a thread can be stopped."""
     say("start", name, current_job().attempt)
-    while MODE == "hold" and not gates[name].wait(0.005):
+    while MODE == "hold" and not gate_of(name).wait(0.005):
         current_job().check_cancelled()
     say("end", name, current_job().attempt)
     return name
@@ -84,7 +88,7 @@ def write_once(name: str, gate: str = "never") -> str:
         connection.execute(f"insert into effect (name) values ('{name}')")
     say("wrote", name, current_job().attempt)
     if MODE == "hold":
-        gates[gate].wait()
+        gate_of(gate).wait()
     return name
 
 
@@ -97,7 +101,7 @@ def die(name: str) -> None:
 
 def read_gates() -> None:
     for line in sys.stdin:
-        gates[line.strip()].set()
+        gate_of(line.strip()).set()
 
 
 if __name__ == "__main__":

@@ -14,7 +14,6 @@ import subprocess
 import sys
 import threading
 import time
-from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -32,7 +31,12 @@ recorder = Recorder(SETTINGS.pop("history"))
 POINTS, TARGET = SETTINGS.pop("points", None), SETTINGS.pop("target", None)
 ACT, EFFECTS = SETTINGS.pop("act", "kill"), SETTINGS.pop("effects", "")
 CLOCK_OFFSET = SETTINGS.pop("clock_offset", None)
-gates: dict[str, threading.Event] = defaultdict(threading.Event)
+gates: dict[str, threading.Event] = {}
+
+
+def gate_of(name: str) -> threading.Event:
+    """Return the gate of this name, one for all threads, whichever of them asks first."""
+    return gates.setdefault(name, threading.Event())  # in one step, which `defaultdict` is not
 
 
 def say(*words: object) -> None:
@@ -43,7 +47,7 @@ def say(*words: object) -> None:
 def ask() -> None:
     """Tell the test that the point is reached, and go on when it says so."""
     say("reached", TARGET)
-    gates["go on"].wait()
+    gate_of("go on").wait()
 
 
 if CLOCK_OFFSET is not None:
@@ -171,7 +175,7 @@ def held(key: str, gate: str) -> str:
     """Wait at a gate the first time, in steps at which a thread can be stopped; a rescued job runs where no gate is."""
     with recorded(key) as claim:
         say("start", key)
-        while claim == 1 and not gates[gate].wait(0.005):
+        while claim == 1 and not gate_of(gate).wait(0.005):
             current_job().check_cancelled()
         return key
 
@@ -183,7 +187,7 @@ def deaf(key: str, gate: str) -> str:
         say("start", key)
         while claim == 1:
             try:
-                gates[gate].wait()
+                gate_of(gate).wait()
             except Cancelled:
                 continue
             break
@@ -210,7 +214,7 @@ def busy(key: str, seconds: float) -> str:
 
 def read_gates() -> None:
     for line in sys.stdin:
-        gates[line.strip()].set()
+        gate_of(line.strip()).set()
 
 
 if __name__ == "__main__":

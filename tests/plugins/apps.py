@@ -14,17 +14,19 @@ import subprocess
 import sys
 import threading
 import time
-from collections import defaultdict
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, closing
 from pathlib import Path
 from queue import Empty, Queue
 from typing import Any, Final
 
 import psutil
+import psycopg
 import pytest
 
 from lineshaft import Cancelled, Lineshaft
 from lineshaft.app.inprocess import InProcessWorker
+from lineshaft.config import parse_store
 from lineshaft.worker.lanes.thread import ThreadLane
 
 LIMIT: Final = 20.0
@@ -107,6 +109,15 @@ def durable_app(durable_url: str, make_app: Callable[..., Lineshaft]) -> Linesha
     return make_app(durable_url)
 
 
+def own_connection(app: Lineshaft) -> AbstractContextManager[Any]:
+    """Return a connection of the user's own to an app's store."""
+    address = parse_store(app.settings.store)
+    if address.kind == "postgres":
+        assert address.url
+        return psycopg.connect(address.url)
+    return closing(sqlite3.connect(str(address.path)))
+
+
 StartWorker = Callable[..., InProcessWorker]
 
 
@@ -128,7 +139,9 @@ class Gates:
     """Named gates that jobs of this process wait at, and notes of who came by; a job held at one can be stopped."""
 
     def __init__(self) -> None:
-        self._open: dict[str, threading.Event] = defaultdict(threading.Event)
+        # No event each, made by whoever looks first: two threads that look at once might each make one.
+        self._opened: set[str] = set()
+        self._are_all_open = False
         self.notes: Queue[Any] = Queue()
 
     def note(self, what: Any) -> None:
@@ -144,16 +157,20 @@ class Gates:
 
     def open(self, name: str) -> None:
         """Let everybody through."""
-        self._open[name].set()
+        self._opened.add(name)
+
+    def open_all(self) -> None:
+        """Let everybody through every gate."""
+        self._are_all_open = True
 
     def is_open(self, name: str) -> bool:
         """Tell whether the gate is open."""
-        return self._open[name].is_set()
+        return self._are_all_open or name in self._opened
 
     def wait(self, name: str) -> None:
         """Wait until the gate is open, in steps at which a stopped job stops."""
         deadline = time.monotonic() + LIMIT
-        while not self._open[name].is_set():
+        while not self.is_open(name):
             _NEVER_FREE.acquire(timeout=_POLL)  # one step in C: a stop inside `Event.wait` may break its condition
             assert time.monotonic() < deadline, f"gate {name} stayed shut"
 
@@ -178,8 +195,7 @@ def gates() -> Iterator[Gates]:
     """Gates and notes; every gate opens at the end of the test, so that no job outlives it for long."""
     found = Gates()
     yield found
-    for name in list(found._open):
-        found.open(name)
+    found.open_all()
 
 
 def eventually(is_true: Callable[[], Any], limit: float = LIMIT) -> Any:

@@ -3,25 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import sqlite3
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import psycopg
+import anyio
 import pytest
 
-from lineshaft import ConfigError, Lineshaft, QueueFull, Reason, State, Task
-from lineshaft.config import parse_store
-from tests.plugins.apps import StartWorker, eventually
-
-if TYPE_CHECKING:
-    from contextlib import AbstractContextManager
+from lineshaft import ConfigError, Job, Lineshaft, QueueFull, Reason, State, Task
+from tests.plugins.apps import StartWorker, eventually, own_connection
 
 Note = Task[[str], str, str]
 NAME = "default"
+each_way = pytest.mark.parametrize("way", ["enqueue", "asyncio", "trio"])
 
 
 @pytest.fixture
@@ -36,6 +31,10 @@ def _note(app: Lineshaft) -> Note:
         return text
 
     return note  # type: ignore[return-value]
+
+
+def _enqueue(note: Note, text: str, way: str) -> Job[str]:
+    return note.enqueue(text) if way == "enqueue" else anyio.run(note.aenqueue, text, backend=way)
 
 
 @pytest.mark.parametrize(
@@ -94,7 +93,7 @@ def test_drop_in_a_callers_transaction(durable_app: Lineshaft) -> None:
     note = _note(durable_app)
     old = note.enqueue("old")
     durable_app.queues.update(NAME, max_depth=1, on_full="drop_oldest")
-    with _connection(durable_app) as connection:
+    with own_connection(durable_app) as connection:
         note.enqueue("rolled back", connection=connection)
         connection.rollback()
         assert old.refresh().state is State.QUEUED
@@ -103,8 +102,8 @@ def test_drop_in_a_callers_transaction(durable_app: Lineshaft) -> None:
     assert old.refresh().state is State.CANCELLED
 
 
-@pytest.mark.parametrize("is_async", [False, True], ids=["enqueue", "aenqueue"])
-def test_blocked_enqueue_wakes_when_there_is_room(app: Lineshaft, note: Note, *, is_async: bool) -> None:
+@each_way
+def test_blocked_enqueue_wakes_when_there_is_room(app: Lineshaft, note: Note, way: str) -> None:
     """An enqueue into a full queue that blocks waits, and goes on when there is room; its job is stored once."""
     app.queues.update(NAME, max_depth=1, on_full="block", block_timeout="30s")
     first = note.enqueue("first")
@@ -120,8 +119,7 @@ def test_blocked_enqueue_wakes_when_there_is_room(app: Lineshaft, note: Note, *,
 
     room.insert = watched  # type: ignore[method-assign]
     with ThreadPoolExecutor(1) as pool:
-        enqueue = (lambda: asyncio.run(note.aenqueue("second"))) if is_async else (lambda: note.enqueue("second"))
-        waiting = pool.submit(enqueue)
+        waiting = pool.submit(_enqueue, note, "second", way)
         assert tried.wait(20)
         assert not waiting.done()
         assert app.jobs.count() == 1
@@ -130,13 +128,13 @@ def test_blocked_enqueue_wakes_when_there_is_room(app: Lineshaft, note: Note, *,
     assert app.jobs.count(queue=NAME, state="queued") == 1
 
 
-@pytest.mark.parametrize("is_async", [False, True], ids=["enqueue", "aenqueue"])
-def test_blocked_enqueue_gives_up(app: Lineshaft, note: Note, *, is_async: bool) -> None:
+@each_way
+def test_blocked_enqueue_gives_up(app: Lineshaft, note: Note, way: str) -> None:
     """When the time-out is over first, `QueueFull` is raised and nothing was stored."""
     app.queues.update(NAME, max_depth=1, on_full="block", block_timeout="200ms")
     note.enqueue("first")
     with pytest.raises(QueueFull, match="may be waited for up to 200ms"):
-        asyncio.run(note.aenqueue("second")) if is_async else note.enqueue("second")
+        _enqueue(note, "second", way)
     assert app.jobs.count() == 1
 
 
@@ -156,7 +154,7 @@ def test_no_waiting_inside_a_transaction(durable_app: Lineshaft) -> None:
     note.enqueue("first")
     with durable_app.transaction(), pytest.raises(QueueFull):
         note.enqueue("joined")
-    with _connection(durable_app) as connection, pytest.raises(QueueFull):
+    with own_connection(durable_app) as connection, pytest.raises(QueueFull):
         note.enqueue("the caller's", connection=connection)
     with durable_app.testing("manual"):
         durable_app.queues.update(NAME, max_depth=1, on_full="block", block_timeout="1h")
@@ -178,11 +176,3 @@ def test_limits_change_while_clients_run(app: Lineshaft, note: Note) -> None:
     app.queues.update(NAME, max_depth=None)
     note.enqueue("four")
     assert app.jobs.count(state="queued") == 3
-
-
-def _connection(app: Lineshaft) -> AbstractContextManager[Any]:
-    address = parse_store(app.settings.store)
-    if address.kind == "postgres":
-        assert address.url
-        return psycopg.connect(address.url)
-    return closing(sqlite3.connect(str(address.path)))

@@ -22,6 +22,8 @@ from lineshaft import (
     WouldDeadlock,
     current_job,
 )
+from lineshaft.app import intake
+from lineshaft.app.crossing import in_store_thread
 from tests.plugins.apps import Gates, StartWorker, eventually
 
 
@@ -197,6 +199,19 @@ def test_waiting_on_an_event_loop_is_refused(app: Lineshaft) -> None:
 
     with pytest.raises(WouldDeadlock, match="aresult"):
         asyncio.run(main())
+
+
+def test_aenqueue_crosses_once(app: Lineshaft, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An asynchronous enqueue goes to a store thread once, for its checks and its storing."""
+    crossings: list[object] = []
+
+    async def counted(call: Callable[..., Any], /, *args: Any) -> Any:
+        crossings.append(call)
+        return await in_store_thread(call, *args)
+
+    monkeypatch.setattr(intake, "in_store_thread", counted)
+    asyncio.run(app.aenqueue("nothing"))
+    assert len(crossings) == 1
 
 
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])

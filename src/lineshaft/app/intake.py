@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
+import anyio
 import msgspec
 
 from lineshaft.app.crossing import in_store_thread
@@ -33,6 +34,14 @@ R = TypeVar("R")
 KnownTasks = Mapping[str, Task[Any, Any, Any]]
 
 
+class _Refused(NamedTuple):
+    """Jobs that found a queue full; they are tried again as they are, under the same ids."""
+
+    jobs: list[Incoming]
+    room: Room
+    error: QueueFull
+
+
 class Intake:
     """Takes an app's jobs in; `tasks` are those that it knows, by name."""
 
@@ -49,8 +58,7 @@ class Intake:
     def enqueue_many(self, new_jobs: Sequence[NewJob[R]], connection: Any) -> list[Job[R]]:
         """Store jobs, all or none; `connection` may be the caller's."""
         connection = connection if connection is not None else common_connection(new_jobs)
-        prepared = self._prepared(new_jobs)
-        jobs = self._store_patiently(prepared) if connection is None else self._keep(prepared, connection)
+        jobs = self._store_patiently(new_jobs) if connection is None else self.store(new_jobs, connection)
         if self.testing is not None:
             self.testing.took_in(jobs, connection)
         return jobs
@@ -63,7 +71,7 @@ class Intake:
             prepared = await in_store_thread(self._prepared, new_jobs) if has_blobs else self._prepared(new_jobs)
             jobs = self._keep(prepared, connection)
         elif connection is None:
-            jobs = await self._astore_patiently(await in_store_thread(self._prepared, new_jobs))
+            jobs = await self._astore_patiently(new_jobs)
         else:
             loop = asyncio.get_running_loop() if is_async_connection(connection) else None
             jobs = await in_store_thread(self.store, new_jobs, connection, loop)
@@ -77,26 +85,31 @@ class Intake:
         """Store jobs and return them."""
         return self._keep(self._prepared(new_jobs), connection, loop)
 
-    def _store_patiently(self, jobs: list[Incoming]) -> list[Job[Any]]:
+    def _store_patiently(self, new_jobs: Sequence[NewJob[Any]]) -> list[Job[Any]]:
         """Store jobs on our own connection; where that is no part of a transaction, a full queue may be waited for."""
-        room = Room(self._store.engine.clock)
-        while True:
-            try:
-                return self._keep(jobs)
-            except QueueFull as full:
-                if self._is_inside():
-                    raise
-                self._pause.wait(room.pause_after(full))
+        tried = self._try_new(new_jobs)
+        while isinstance(tried, _Refused):
+            self._pause.wait(tried.room.pause_after(tried.error))
+            tried = self._try(tried.jobs, tried.room)
+        return tried
 
-    async def _astore_patiently(self, jobs: list[Incoming]) -> list[Job[Any]]:
-        room = Room(self._store.engine.clock)
-        while True:
-            try:
-                return await in_store_thread(self._keep, jobs)
-            except QueueFull as full:
-                if self._is_inside():
-                    raise
-                await asyncio.sleep(room.pause_after(full))
+    async def _astore_patiently(self, new_jobs: Sequence[NewJob[Any]]) -> list[Job[Any]]:
+        tried = await in_store_thread(self._try_new, new_jobs)
+        while isinstance(tried, _Refused):
+            await anyio.sleep(tried.room.pause_after(tried.error))
+            tried = await in_store_thread(self._try, tried.jobs, tried.room)
+        return tried
+
+    def _try_new(self, new_jobs: Sequence[NewJob[Any]]) -> list[Job[Any]] | _Refused:
+        return self._try(self._prepared(new_jobs))
+
+    def _try(self, jobs: list[Incoming], room: Room | None = None) -> list[Job[Any]] | _Refused:
+        try:
+            return self._keep(jobs)
+        except QueueFull as full:
+            if self._is_inside():
+                raise
+            return _Refused(jobs, room or Room(self._store.engine.clock), full)
 
     def _is_inside(self) -> bool:
         """Tell whether waiting would hold a transaction open, or a test in which nothing else happens."""
@@ -132,7 +145,7 @@ class Intake:
         if connection is None:
             return self._jobs(jobs, self._insert(jobs, clock.now()))
         with caller_tx(connection, self._store.engine, loop=loop) as tx:
-            return self._jobs(jobs, self._enqueuer.insert(tx, jobs, clock.now()))
+            return self._jobs(jobs, self._enqueuer.insert(tx, jobs, clock.now(), self._store.engine))
 
     def adopt(self, job_id: str, new: Incoming | None) -> Job[Any]:
         """Return a job that somebody else stored, and tell of it if it is new."""
@@ -161,7 +174,7 @@ class Intake:
     def _insert(self, jobs: list[Incoming], now: int) -> list[JobRow]:
         tx = joined.get()
         if tx is not None:
-            return self._enqueuer.insert(tx, jobs, now)
+            return self._enqueuer.insert(tx, jobs, now, self._store.engine)
         return self._store.send(lambda engine, again: self._enqueuer.store(engine, jobs, now, is_resend=again))
 
     def _jobs(self, jobs: Sequence[Incoming], rows: Sequence[JobRow]) -> list[Job[Any]]:

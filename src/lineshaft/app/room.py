@@ -12,7 +12,7 @@ _LONGEST_PAUSE: Final = 1.0
 
 
 class Room:
-    """What one call that finds a queue full does: tries again with growing pauses until the queue's time-out."""
+    """What one call does from the first time that it finds a queue full: growing pauses, up to the queue's time-out."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock, self._began = clock, clock.monotonic()

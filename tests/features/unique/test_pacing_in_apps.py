@@ -3,21 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import sqlite3
-from contextlib import closing
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import psycopg
 import pytest
 
 from lineshaft import ConfigError, Lineshaft, Task, Unique
-from lineshaft.config import parse_store
 from lineshaft.options import job_of, template_of
-from tests.plugins.apps import StartWorker, eventually
-
-if TYPE_CHECKING:
-    from contextlib import AbstractContextManager
+from tests.plugins.apps import StartWorker, eventually, own_connection
 
 Index = Task[..., Any, Any]
 PACED = {
@@ -97,7 +90,7 @@ def test_joined_transaction(index: Index, app: Lineshaft) -> None:
 def test_callers_connection(durable_index: Index, durable_app: Lineshaft) -> None:
     """On a caller's connection too, and what it says is undone with the caller's transaction."""
     first = durable_index.enqueue("a", 1)
-    with _connection(durable_app) as connection:
+    with own_connection(durable_app) as connection:
         assert durable_index.enqueue("a", 2, connection=connection).id == first.id
         connection.rollback()
         assert first.refresh().args == (["a", 1], {})
@@ -194,11 +187,3 @@ def _same(version: int) -> int:
 
 def _nothing() -> None:
     """What others follow."""
-
-
-def _connection(app: Lineshaft) -> AbstractContextManager[Any]:
-    address = parse_store(app.settings.store)
-    if address.kind == "postgres":
-        assert address.url
-        return psycopg.connect(address.url)
-    return closing(sqlite3.connect(str(address.path)))

@@ -7,10 +7,12 @@ import sys
 import time
 from datetime import UTC, date, datetime
 from itertools import product
+from typing import ClassVar
 
 import pytest
 
 from lineshaft.recurrence import Calendar, Cron, Days, Every, Recurrence
+from lineshaft.recurrence.days import FIRST_MONDAY, WordedDays, read_days
 from tests.recurrence.saying import NOW
 from tests.recurrence.vixie import micros
 
@@ -69,3 +71,23 @@ def test_rare_ticks_are_found_quickly(recurrence: Recurrence, expected: str) -> 
     began = time.process_time()
     assert recurrence.after(NOW) == tick
     assert time.process_time() - began < 0.05
+
+
+def test_days_of_a_period_are_looked_for_once() -> None:
+    """Which day is the last business day of a year is found once for its twelve months: each looks at no day more."""
+    calendar = Looked("DE")
+    days = WordedDays(read_days("last business day of the year"), calendar, FIRST_MONDAY)
+    assert [days.days_of(2026, month) for month in range(1, 13)] == [()] * 11 + [(31,)]
+    assert calendar.looked_at == [date(2026, 12, 31)]
+    assert days.days_of(2027, 12) == (31,)
+
+
+class Looked(Calendar, frozen=True):
+    """A calendar that notes which days it was asked for."""
+
+    looked_at: ClassVar[list[date]] = []
+
+    def is_open(self, day: date) -> bool:
+        """Tell whether a day is worked."""
+        self.looked_at.append(day)
+        return super().is_open(day)

@@ -86,10 +86,14 @@ class NthOf:
         first, last = self._span(month.month)
         if not first <= month.month <= last:
             return
-        days = month.dates(first, last, from_end=self.place < 0)
-        found = next(islice((day for day in days if month.is_of_kind(self.kind, day)), abs(self.place) - 1, None), None)
+        found = month.known(self, first, last)
         if found is not None and found.month == month.month:
             yield found.day
+
+    def find(self, month: MonthView, first: int, last: int) -> date | None:
+        """Return the day from one month to another of a year, if they have so many of its kind."""
+        days = month.dates(first, last, from_end=self.place < 0)
+        return next(islice((day for day in days if month.is_of_kind(self.kind, day)), abs(self.place) - 1, None), None)
 
     def _span(self, month: int) -> tuple[int, int]:
         match self.period:
@@ -104,6 +108,8 @@ class NthOf:
 
 
 Term = EveryNth | NthOf
+Found = dict[NthOf, tuple[tuple[int, int, int], date | None]]
+"""The period (year, first and last month) that a term was looked up in last, and its day there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +120,7 @@ class MonthView:
     month: int
     calendar: Calendar | None
     anchor: date
+    found: Found
 
     @property
     def length(self) -> int:
@@ -136,6 +143,14 @@ class MonthView:
             return self.calendar.is_open(day)
         return day.weekday() <= _FRIDAY if kind in (WEEKDAY, BUSINESS_DAY) else DAY_NAMES[day.weekday()] == kind
 
+    def known(self, term: NthOf, first: int, last: int) -> date | None:
+        """Return the day of a term from one month to another, looked for once for all months of the period."""
+        period = (self.year, first, last)
+        held = self.found.get(term)
+        if held is None or held[0] != period:
+            held = self.found[term] = (period, term.find(self, first, last))
+        return held[1]
+
     def dates(self, first: int, last: int, *, from_end: bool) -> Iterator[date]:
         """Return the days from one month to another of its year, or from the end back."""
         begin, end = date(self.year, first, 1), date(self.year, last, monthrange(self.year, last)[1])
@@ -152,10 +167,11 @@ class WordedDays:
         self._terms = terms
         self._calendar = calendar
         self._anchor = anchor
+        self._found: Found = {}
 
     def days_of(self, year: int, month: int) -> tuple[int, ...]:
         """Return the days of a month, in order."""
-        view = MonthView(year, month, self._calendar, self._anchor)
+        view = MonthView(year, month, self._calendar, self._anchor, self._found)
         return tuple(sorted({day for term in self._terms for day in term.days_of(view)}))
 
 

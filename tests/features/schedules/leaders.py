@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from lineshaft.clock import HOUR, ManualClock
 from lineshaft.config import Retention
+from lineshaft.feature import show
 from lineshaft.features.schedules import backfill, records
 from lineshaft.features.schedules.backfill import BackfillRow, check_backfill
 from lineshaft.features.schedules.batch import Batch, work_off
@@ -17,10 +18,10 @@ from lineshaft.features.schedules.feature import SchedulesFeature
 from lineshaft.ids import new_id
 from lineshaft.options import JobTemplate
 from lineshaft.recurrence import Every, Recurrence
-from lineshaft.store.claim import claim_jobs
+from lineshaft.store.claim import claim_jobs, promote_due
 from lineshaft.store.finish import write_transitions
 from lineshaft.transitions import Close, Complete, Reason, Stage
-from lineshaft.worker.ended import ended_job, show
+from lineshaft.worker.ended import ended_job
 from tests.plugins.engines import ERROR, KEPT_UNTIL, NOW, WORKER
 
 if TYPE_CHECKING:
@@ -134,9 +135,10 @@ class Leaders:
         return [row for row in reversed(rows) if row.run == run]
 
     def end(self, *, is_success: bool = True) -> str | None:
-        """Claim the first job and end it as a worker does; return its id, None when there is none."""
+        """Claim the first job that is due and end it as a worker does; return its id, None when there is none."""
 
         def write(tx: Tx) -> str | None:
+            promote_due(tx, self.now)  # set back clocks make jobs wait for their time
             found = claim_jobs(tx, queue=JOB.queue, limit=1, worker=WORKER, now=self.now)
             if not found:
                 return None

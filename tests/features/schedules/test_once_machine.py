@@ -21,6 +21,7 @@ from lineshaft.clock import HOUR, MINUTE, SECOND, ManualClock
 from lineshaft.features.schedules.batch import work_off
 from lineshaft.features.schedules.definition import Definition
 from lineshaft.features.schedules.records import BY_CLOCK, OpenTick, TickState, open_ticks
+from lineshaft.features.schedules.ticks import LOOK_AGAIN
 from lineshaft.recurrence import Every, Recurrence
 from lineshaft.store import inspect
 from lineshaft.store.control import cancel_jobs, delete_jobs
@@ -146,6 +147,8 @@ class OnceMachine(RuleBasedStateMachine):
             ticks = self.leaders.ticks(BY_CLOCK, name)
             assert [tick.at for tick in ticks] == due[-len(ticks) :]
             assert len(ticks) == len(due) or len(due) > 100, "only what lies further back than the limit is missed"
+        self.leaders.wait(LOOK_AGAIN)  # by then the leader sees the ends that it was not shown
+        self.leaders.lead_on()
         for _ in range(1_000):
             if self.leaders.end() is None:
                 break

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Final, Literal
 
 from lineshaft.clock import HOUR, SECOND, Duration, to_micros
+from lineshaft.counts import is_count
 from lineshaft.errors import ConfigError
 
 Jitter = Literal["full", "equal", "none"]
@@ -92,7 +93,7 @@ class Retry:
     give_up_on: Errors = ()
 
     def __post_init__(self) -> None:
-        if isinstance(self.max_attempts, bool) or not isinstance(self.max_attempts, int) or self.max_attempts < 1:
+        if not is_count(self.max_attempts):
             msg = f"max_attempts={self.max_attempts!r} of Retry must be a whole number from 1"
             raise ConfigError(msg)
         if not callable(self.backoff):

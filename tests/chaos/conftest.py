@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
@@ -136,3 +136,9 @@ def _named(client: Lineshaft, name: str, *args: Any, **options: Any) -> Any:
 def chaos(durable_url: str, tmp_path: Path, make_app: Callable[..., Lineshaft], start_process: StartProcess) -> Chaos:
     """A store on each engine that several processes can share, with its history."""
     return Chaos(durable_url, tmp_path, make_app, start_process)
+
+
+def at_each(points: Mapping[str, Sequence[str]]) -> pytest.MarkDecorator:
+    """Run a test of `chaos` at each effect point of each engine."""
+    cases = [(engine, point) for engine, listed in points.items() for point in listed]
+    return pytest.mark.parametrize("durable_url, point", cases, indirect=["durable_url"])

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable
-from pathlib import Path
 from typing import Final
 
 import pytest
@@ -13,14 +11,13 @@ from lineshaft import Lineshaft
 from lineshaft.clock import SECOND
 from lineshaft.store.claim import claim_jobs
 from lineshaft.store.upkeep import beat, register_worker
-from tests.chaos.conftest import Chaos
-from tests.plugins.apps import Process, StartProcess, eventually
+from tests.chaos.conftest import Chaos, at_each
+from tests.plugins.apps import Process, eventually
 
 KEYS = (
     "plain", "coroutine", "separate", "failing", "hopeless", "snoozing", "talking", "transactional",
     "separate_transactional", "parent", "spawning",
 )  # fmt: skip
-MakeApp = Callable[..., Lineshaft]
 _STATEMENTS: Final = (
     "beat", "claim_jobs", "close_jobs", "complete_jobs", "expire_overdue", "insert_like_jobs", "promote_due",
     "put_back_jobs", "register_worker", "save_logs", "save_progress", "set_draining", "rescue put_back_jobs",
@@ -129,16 +126,7 @@ def test_rescuer_killed_while_it_rescues(chaos: Chaos, when: str) -> None:
 
 
 @pytest.mark.chaos
-@pytest.mark.parametrize("point", POINTS["sqlite"])
-def test_killed_on_sqlite(tmp_path: Path, make_app: MakeApp, start_process: StartProcess, point: str) -> None:
-    """On SQLite, whichever point a worker or its child is killed at, every job ends once and every effect is there."""
-    kill_and_finish(Chaos(f"sqlite:///{tmp_path / 'jobs.db'}", tmp_path, make_app, start_process), point)
-
-
-@pytest.mark.chaos
-@pytest.mark.parametrize("point", POINTS["postgres"])
-def test_killed_on_postgres(
-    postgres_url: str, tmp_path: Path, make_app: MakeApp, start_process: StartProcess, point: str
-) -> None:
-    """On PostgreSQL, whichever point a worker or its child is killed at, every job ends once, every effect is there."""
-    kill_and_finish(Chaos(postgres_url, tmp_path, make_app, start_process), point)
+@at_each(POINTS)
+def test_killed(chaos: Chaos, point: str) -> None:
+    """Whichever point a worker or its child is killed at, every job ends once and every effect is there."""
+    kill_and_finish(chaos, point)

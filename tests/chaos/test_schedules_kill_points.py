@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable
-from pathlib import Path
 from typing import Final
 
 import pytest
 
-from lineshaft import Lineshaft
-from tests.chaos.conftest import Chaos
+from tests.chaos.conftest import Chaos, at_each
 from tests.chaos.ticking import Ticking
-from tests.plugins.apps import Process, StartProcess, eventually
+from tests.plugins.apps import Process, eventually
 
-MakeApp = Callable[..., Lineshaft]
 BEFORE: Final = 3
 """So many ticks have come before there is a worker, so that one of the schedules has others wait."""
 STATEMENTS: Final = (
@@ -80,16 +76,7 @@ def test_leader_killed_at_a_decisive_point(chaos: Chaos, point: str) -> None:
 
 
 @pytest.mark.chaos
-@pytest.mark.parametrize("point", POINTS["sqlite"])
-def test_leader_killed_on_sqlite(tmp_path: Path, make_app: MakeApp, start_process: StartProcess, point: str) -> None:
-    """On SQLite, whichever point of its work on schedules a leader is killed at, each tick has one job."""
-    kill_and_go_on(Chaos(f"sqlite:///{tmp_path / 'jobs.db'}", tmp_path, make_app, start_process), point)
-
-
-@pytest.mark.chaos
-@pytest.mark.parametrize("point", POINTS["postgres"])
-def test_leader_killed_on_postgres(
-    postgres_url: str, tmp_path: Path, make_app: MakeApp, start_process: StartProcess, point: str
-) -> None:
-    """On PostgreSQL, whichever point of its work on schedules a leader is killed at, each tick has one job."""
-    kill_and_go_on(Chaos(postgres_url, tmp_path, make_app, start_process), point)
+@at_each(POINTS)
+def test_leader_killed(chaos: Chaos, point: str) -> None:
+    """Whichever point of its work on schedules a leader is killed at, each tick has one job."""
+    kill_and_go_on(chaos, point)

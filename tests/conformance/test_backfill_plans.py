@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Final
 
-from lineshaft.engines.postgres.transaction import in_schema
 from lineshaft.features.schedules import backfill, overdue
 from tests.conformance.plan_cases import Case
-from tests.conformance.test_plans import PostgresPlans, SqlitePlans
-from tests.conformance.test_schedule_plans import FILL_SCHEDULES, FILL_TICKS, JOB
+from tests.conformance.schedule_plans import JOB, postgres_faults, sqlite_faults
 from tests.plugins.engines import NOW
 
 if TYPE_CHECKING:
     from lineshaft.engines.base import Engine, Params
-    from lineshaft.engines.postgres import PostgresEngine
 
 SCHEDULES: Final = 20_000
 TICKS: Final = 200_000
@@ -48,12 +45,6 @@ def cases() -> dict[str, Case]:
     }
 
 
-def fill(engine: Engine) -> None:
-    """Store schedules and their ticks."""
-    engine.write(lambda tx: tx.run(FILL_SCHEDULES, {"count": SCHEDULES, "now": NOW}))
-    engine.write(lambda tx: tx.run(FILL_TICKS, {"count": TICKS, "now": NOW, "job": JOB}))
-
-
 def test_every_statement_is_judged() -> None:
     """A statement has its plan checked, or it is named with the reason why it may read a table."""
     judged = {name.removeprefix("switch: ") for name in cases()}
@@ -62,28 +53,9 @@ def test_every_statement_is_judged() -> None:
 
 def test_postgres_plans(postgres_engine: Engine) -> None:
     """No statement reads schedules or ticks as a whole, whenever its plan was made."""
-    engine = cast("PostgresEngine", postgres_engine)
-    stale, unknown = PostgresPlans(engine), PostgresPlans(engine)
-    for case in cases().values():
-        stale.explain(case)
-    fill(engine)
-    wrong = {f"{name}, stale": found for name, case in cases().items() if (found := stale.explain(case).faults())}
-    wrong |= {f"{name}, none": found for name, case in cases().items() if (found := unknown.explain(case).faults())}
-    with engine.connect() as connection:
-        for table in ("schedule", "tick"):
-            connection.execute(in_schema(f"analyze lineshaft.{table}", engine.schema), prepare=False)
-    fresh = PostgresPlans(engine)
-    wrong |= {f"{name}, fresh": found for name, case in cases().items() if (found := fresh.explain(case).faults())}
-    for plans in (stale, unknown, fresh):
-        plans.close()
-    assert wrong == {}
+    assert postgres_faults(postgres_engine, cases(), SCHEDULES, TICKS) == {}
 
 
 def test_sqlite_plans(sqlite_engine: Engine) -> None:
     """No statement reads schedules or ticks as a whole, sorts many, or takes more steps than some for each row."""
-    plans = SqlitePlans(sqlite_engine)
-    fill(sqlite_engine)
-    wrong = {f"{name}, none": found for name, case in cases().items() if (found := list(plans.faults(case)))}
-    plans.analyze()
-    wrong |= {f"{name}, fresh": found for name, case in cases().items() if (found := list(plans.faults(case)))}
-    assert wrong == {}
+    assert sqlite_faults(sqlite_engine, cases(), SCHEDULES, TICKS) == {}

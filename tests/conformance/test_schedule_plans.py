@@ -1,25 +1,18 @@
-"""Whatever the leader asks about schedules costs what is due, not what is stored: 100,000 schedules, 1,000,000 ticks.
-
-Planned as our sessions plan it and really run (and undone): with plans made while the tables were empty, without
-statistics, and with fresh ones.
-"""
+"""What the leader asks about schedules costs what is due, not what is stored: 100,000 schedules, 1,000,000 ticks."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
-from lineshaft.engines.base import Sql, Statement
-from lineshaft.engines.postgres.transaction import in_schema
 from lineshaft.features.schedules.records import SQL
 from tests.conformance.plan_cases import BATCH, Case
-from tests.conformance.test_plans import PostgresPlans, SqlitePlans
+from tests.conformance.schedule_plans import JOB, postgres_faults, sqlite_faults
 from tests.plugins.engines import NOW
 
 if TYPE_CHECKING:
     from lineshaft.engines.base import Engine
-    from lineshaft.engines.postgres import PostgresEngine
 
 SIZES: Final = {"empty": (0, 0), "small": (100, 1_000), "large": (100_000, 1_000_000)}
 """Schedules, of which one in a thousand is due, and ticks, of which one in a thousand is open."""
@@ -28,40 +21,6 @@ RARE: Final = {
     "update_schedule": "one row, when a person changes it",
     "delete_schedule": "one row, when a person deletes it",
 }
-JOB: Final = "0197a6f0-5c1e-7cc3-98c4-dc0c0c07398f"
-FILL_SCHEDULES: Final = Statement(
-    "fill_schedules",
-    Sql.parse(
-        "insert into lineshaft_schedule (name, source, declared, version, created_at, updated_at, next_at, due_at)"
-        " with recursive n(i) as (select 0 union all select i + 1 from n where i + 1 < :count)"
-        " select printf('s%06d', i), 'runtime', '{}', 1, 0, 0, :now + i % 1000 * 1000, :now + i % 1000 * 1000 from n"
-        " where :count > 0",
-        "sqlite", (),
-    ),
-    Sql.parse(
-        "insert into lineshaft.schedule (name, source, declared, version, created_at, updated_at, next_at, due_at)"
-        " select 's' || lpad(i::text, 6, '0'), 'runtime', '{}', 1, 0, 0, %(now)s + i %% 1000 * 1000,"
-        " %(now)s + i %% 1000 * 1000 from generate_series(0, %(count)s - 1) i",
-        "postgres", (),
-    ),
-)  # fmt: skip
-FILL_TICKS: Final = Statement(
-    "fill_ticks",
-    Sql.parse(
-        "insert into lineshaft_tick (schedule, at, run, state, job, decided_at)"
-        " with recursive n(i) as (select 0 union all select i + 1 from n where i + 1 < :count)"
-        " select printf('s%06d', i / 10), :now - i % 10 * 1000000, '', iif(i % 1000 = 1, 1, 2), :job, :now - i from n"
-        " where :count > 0",
-        "sqlite", (),
-    ),
-    Sql.parse(
-        "insert into lineshaft.tick (schedule, at, run, state, job, decided_at)"
-        " select 's' || lpad((i / 10)::text, 6, '0'), %(now)s - i %% 10 * 1000000, '',"
-        " case when i %% 1000 = 1 then 1 else 2 end, %(job)s::uuid, %(now)s - i"
-        " from generate_series(0, %(count)s - 1) i",
-        "postgres", (),
-    ),
-)  # fmt: skip
 
 
 def cases() -> dict[str, Case]:
@@ -97,13 +56,6 @@ def cases() -> dict[str, Case]:
     }
 
 
-def fill(engine: Engine, size: str) -> None:
-    """Fill the tables."""
-    schedules, ticks = SIZES[size]
-    engine.write(lambda tx: tx.run(FILL_SCHEDULES, {"count": schedules, "now": NOW}))
-    engine.write(lambda tx: tx.run(FILL_TICKS, {"count": ticks, "now": NOW, "job": JOB}))
-
-
 def test_every_statement_is_judged() -> None:
     """A statement of schedules has its plan checked, or it is named with the reason why it is rare."""
     assert cases().keys() | RARE.keys() == SQL.by_name.keys()
@@ -113,30 +65,11 @@ def test_every_statement_is_judged() -> None:
 @pytest.mark.parametrize("size", SIZES)
 def test_postgres_plans(postgres_engine: Engine, size: str) -> None:
     """No statement reads schedules or ticks as a whole, whenever its plan was made."""
-    engine = cast("PostgresEngine", postgres_engine)
-    stale, unknown = PostgresPlans(engine), PostgresPlans(engine)
-    for case in cases().values():
-        stale.explain(case)
-    fill(engine, size)
-    wrong = {f"{name}, stale": found for name, case in cases().items() if (found := stale.explain(case).faults())}
-    wrong |= {f"{name}, none": found for name, case in cases().items() if (found := unknown.explain(case).faults())}
-    with engine.connect() as connection:
-        for table in ("schedule", "tick"):
-            connection.execute(in_schema(f"analyze lineshaft.{table}", engine.schema), prepare=False)
-    fresh = PostgresPlans(engine)
-    if size == "large":  # the planner may read a table of one page as a whole when it knows that it is one
-        wrong |= {f"{name}, fresh": found for name, case in cases().items() if (found := fresh.explain(case).faults())}
-    for plans in (stale, unknown, fresh):
-        plans.close()
-    assert wrong == {}
+    # The planner may read a table of one page as a whole when it knows that it is one.
+    assert postgres_faults(postgres_engine, cases(), *SIZES[size], with_fresh=size == "large") == {}
 
 
 @pytest.mark.parametrize("size", SIZES)
 def test_sqlite_plans(sqlite_engine: Engine, size: str) -> None:
     """No statement reads schedules or ticks as a whole, sorts many, or takes more steps than some for each row."""
-    plans = SqlitePlans(sqlite_engine)
-    fill(sqlite_engine, size)
-    wrong = {f"{name}, none": found for name, case in cases().items() if (found := list(plans.faults(case)))}
-    plans.analyze()
-    wrong |= {f"{name}, fresh": found for name, case in cases().items() if (found := list(plans.faults(case)))}
-    assert wrong == {}
+    assert sqlite_faults(sqlite_engine, cases(), *SIZES[size]) == {}

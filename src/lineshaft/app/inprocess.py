@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self
 
 from lineshaft.app.crossing import in_store_thread
+from lineshaft.counts import is_count
 from lineshaft.errors import ConfigError
 from lineshaft.options import Options
 
@@ -119,7 +120,7 @@ def _parse_item(item: str) -> tuple[str, int]:
 
 def _checked(name: str, limit: int) -> int:
     Options().but(queue=name)
-    if isinstance(limit, bool) or not isinstance(limit, int) or limit < 1:
+    if not is_count(limit):
         msg = f"the concurrency {limit!r} of queue {name!r} must be a whole number from 1"
         raise ConfigError(msg)
     return limit

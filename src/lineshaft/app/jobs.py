@@ -12,6 +12,7 @@ import msgspec
 from lineshaft.app.crossing import in_store_thread, twin
 from lineshaft.clock import Duration, to_datetime, to_instant, to_micros
 from lineshaft.config import Retention
+from lineshaft.counts import is_count
 from lineshaft.errors import ConfigError, InvalidTransition
 from lineshaft.explaining import Explanation
 from lineshaft.ids import checked_id
@@ -68,7 +69,7 @@ class Jobs:
 
     def list(self, /, *, limit: int = _PAGE, cursor: str | None = None, **filters: Any) -> Page:
         """Return up to `limit` jobs, the newest first; `cursor` is `.next` of the page before."""
-        if isinstance(limit, bool) or not isinstance(limit, int) or not 1 <= limit <= _CHUNK:
+        if not is_count(limit, _CHUNK):
             msg = f"limit={limit!r} must be a whole number from 1 to {_CHUNK}; use iter() for all of them"
             raise ConfigError(msg)
         wanted = self._filter(filters)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any, Final, TypedDict, TypeGuard, Unpack
+from typing import Any, Final, TypedDict, Unpack
 
 from lineshaft.clock import SECOND, Duration, to_micros
+from lineshaft.counts import checked_count, is_count
 from lineshaft.errors import ConfigError
 from lineshaft.worker.queue_order import QueueOrder
 
@@ -27,9 +28,8 @@ class Serving(TypedDict, total=False):
 
 def check_serving(*, slots: int | None = None, weights: WeightsOption = None, ageing: AgeingOption = None) -> None:
     """Raise `ConfigError` for what is wrong whatever queues are served."""
-    if slots is not None and not _is_count(slots):
-        msg = f"slots={slots!r} must be a whole number from 1"
-        raise ConfigError(msg)
+    if slots is not None:
+        checked_count("slots", slots)
     if weights is not None:
         read_weights(weights)
     read_ageing(ageing)
@@ -83,14 +83,10 @@ def read_weights(weights: Mapping[str, int] | str) -> dict[str, int]:
 
 def _weight(name: str, value: Any) -> int:
     number: Any = int(value) if isinstance(value, str) and value.isascii() and value.isdigit() else value
-    if not _is_count(number) or number > _HEAVIEST:
+    if not is_count(number, _HEAVIEST):
         msg = f"weights: the weight {value!r} of queue {name!r} must be a whole number from 1 to {_HEAVIEST}"
         raise ConfigError(msg)
     return number
-
-
-def _is_count(value: Any) -> TypeGuard[int]:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 1
 
 
 def read_ageing(ageing: AgeingOption) -> dict[str, int] | int | None:

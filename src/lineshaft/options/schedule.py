@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, Final, Literal, TypedDict
+from typing import TYPE_CHECKING, Any, Final, Literal, TypedDict, get_args
 
 from lineshaft.clock import SECOND, Duration, to_micros, to_text
+from lineshaft.counts import checked_count
 from lineshaft.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -15,13 +16,11 @@ if TYPE_CHECKING:
 
     from lineshaft.newjob import NewJob
     from lineshaft.options.checks import PriorityName
-    from lineshaft.recurrence import Calendar, Recurrence
+    from lineshaft.recurrence import Calendar, OnClosed, Recurrence, Since
 
 CatchUp = Literal["none", "one", "all"]
 Overlap = Literal["allow", "skip", "queue", "cancel_running"]
 
-_CATCH_UPS: Final = ("none", "one", "all")
-_OVERLAPS: Final = ("allow", "skip", "queue", "cancel_running")
 _MOST_CAUGHT_UP: Final = 10_000
 _LONGEST_NAME: Final = 200
 _LOOKED_AT: Final = 50
@@ -35,13 +34,13 @@ class RuleOptions(TypedDict, total=False):
 
     cron: str
     every: Duration
-    since: Literal["clock", "finish"]
+    since: Since
     at: datetime | Iterable[datetime]
     days: str
     time: str | time_of_day | Iterable[str | time_of_day]
     timezone: str
     calendar: Calendar | None
-    on_closed: Literal["run", "skip", "next", "previous"]
+    on_closed: OnClosed
     start: datetime | None
     end: datetime | None
 
@@ -143,13 +142,6 @@ def _word(option: str, words: Sequence[str]) -> Callable[[Any], str]:
     return check
 
 
-def _limit(value: Any) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= _MOST_CAUGHT_UP:
-        msg = f"catch_up_limit={value!r} must be a whole number from 1 to {_MOST_CAUGHT_UP:,}"
-        raise ConfigError(msg)
-    return value
-
-
 def _grace(value: Any) -> int:
     micros = to_micros(value, "grace")
     if micros < SECOND:
@@ -167,10 +159,10 @@ def _finish_within(value: Any) -> int | None:
 
 
 CHECKS: Final[Mapping[str, Callable[[Any], Any]]] = {
-    "catch_up": _word("catch_up", _CATCH_UPS),
-    "catch_up_limit": _limit,
+    "catch_up": _word("catch_up", get_args(CatchUp)),
+    "catch_up_limit": lambda value: checked_count("catch_up_limit", value, _MOST_CAUGHT_UP),
     "grace": _grace,
-    "overlap": _word("overlap", _OVERLAPS),
+    "overlap": _word("overlap", get_args(Overlap)),
     "jitter": lambda value: to_micros(value, "jitter"),
     "finish_within": _finish_within,
 }

@@ -21,7 +21,8 @@ from lineshaft import (
     current_job,
 )
 from lineshaft.app.imports import identity_of
-from lineshaft.clock import ManualClock
+from lineshaft.clock import ManualClock, to_datetime
+from lineshaft.engines.base import Tx
 from lineshaft.features.schedules import records
 from lineshaft.features.schedules.chores import ensure_chores
 from lineshaft.features.schedules.definition import read_definition
@@ -381,31 +382,36 @@ def test_another_versions_changes(app: Lineshaft, report: Task[..., Any, Any], o
     """Changes that cannot be read hide no schedule: it is listed as unreadable, beside the others."""
     for name in ("hourly", "well"):
         app.schedules.create(name, report.new(), every="1h")
-
-    def spoil(tx: Any) -> None:
-        held = records.lock_schedule(tx, "hourly")
-        assert held is not None
-        records.update_schedule(tx, held._replace(overrides=overrides))
-
-    app._store.write(lambda tx, _: spoil(tx))
+    spoil(app, lambda row: row._replace(overrides=overrides))
     listed = {one.name: one.in_words.startswith("unreadable") for one in app.schedules.list()}
     assert listed == {"hourly": True, "well": False}
 
 
-def test_another_versions(app: Lineshaft, report: Task[..., Any, Any]) -> None:
-    """A definition that a newer version wrote is not changed by guesswork."""
+def test_another_versions(app: Lineshaft, report: Task[..., Any, Any], clock: ManualClock) -> None:
+    """A definition that a newer version wrote is neither changed nor carried out by guesswork."""
     app.schedules.create("hourly", report.new(), every="1h")
-
-    def spoil(tx: Any) -> None:
-        held = records.lock_schedule(tx, "hourly")
-        assert held is not None
-        records.update_schedule(tx, held._replace(declared=held.declared.replace('"recurrence"', '"recurs"')))
-
-    app._store.write(lambda tx, _: spoil(tx))
-    with pytest.raises(ScheduleError, match="was written by another version"):
-        app.schedules.update("hourly", every="2h")
+    spoil(app, lambda row: row._replace(declared=row.declared.replace('"recurrence"', '"recurs"')))
+    for call in (
+        lambda: app.schedules.update("hourly", every="2h"),
+        lambda: app.schedules.next("hourly"),
+        lambda: app.schedules.run("hourly"),
+        lambda: app.schedules.backfill("hourly", to_datetime(clock.now()) - timedelta(hours=3)),
+    ):
+        with pytest.raises(ScheduleError, match="'hourly' was written by another version"):
+            call()
     assert app.schedules.list()[0].in_words.startswith("unreadable")
     app.schedules.delete("hourly")
+
+
+def spoil(app: Lineshaft, change: Callable[[ScheduleRow], ScheduleRow]) -> None:
+    """Change the row of "hourly" as no call would."""
+
+    def write(tx: Tx) -> None:
+        held = records.lock_schedule(tx, "hourly")
+        assert held is not None
+        records.update_schedule(tx, change(held))
+
+    app._store.write(lambda tx, _: write(tx))
 
 
 def test_twins(app: Lineshaft, report: Task[..., Any, Any]) -> None:

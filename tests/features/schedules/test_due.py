@@ -6,9 +6,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from lineshaft.clock import HOUR, MINUTE, SECOND
-from lineshaft.features.schedules.definition import CatchUp, Definition
+from lineshaft.features.schedules.definition import Definition
 from lineshaft.features.schedules.due import MOST_AT_ONCE, MOST_COUNTED, due_ticks
 from lineshaft.options import JobTemplate
+from lineshaft.options.schedule import CatchUp
 from lineshaft.recurrence import Cron, Every, Once, Recurrence
 
 BEGIN = 1_799_999_940 * SECOND  # a whole minute

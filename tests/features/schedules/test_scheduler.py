@@ -13,12 +13,13 @@ from lineshaft.config import Retention
 from lineshaft.events import ScheduleTicked, Subscribers
 from lineshaft.feature import CHORES, Office
 from lineshaft.features.schedules import records
-from lineshaft.features.schedules.definition import Definition, Overlap
+from lineshaft.features.schedules.definition import Definition
 from lineshaft.features.schedules.feature import SchedulesFeature
 from lineshaft.features.schedules.records import BY_CLOCK, TickRow, TickState
 from lineshaft.features.schedules.scheduler import Scheduler
 from lineshaft.features.unique import UniqueFeature
 from lineshaft.options import JobTemplate, StoredUnique
+from lineshaft.options.schedule import Overlap
 from lineshaft.recurrence import Every, Once, Recurrence
 from lineshaft.store import control, inspect
 from lineshaft.store.claim import claim_jobs

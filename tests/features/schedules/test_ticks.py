@@ -9,11 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lineshaft.clock import HOUR, MINUTE, SECOND
-from lineshaft.features.schedules.definition import Definition, Overlap
+from lineshaft.features.schedules.definition import Definition
 from lineshaft.features.schedules.due import Due, Missed
 from lineshaft.features.schedules.records import BY_CLOCK, MANUAL, OpenTick, ScheduleRow, TickRow, TickState
 from lineshaft.features.schedules.ticks import LOOK_AGAIN, MOST_WAITING, Decision, decide, decide_apart, decide_by_jobs
 from lineshaft.options import JobTemplate
+from lineshaft.options.schedule import Overlap
 from lineshaft.recurrence import Every, Recurrence
 
 NOW = 1_800_000_000 * SECOND

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from lineshaft.app.crossing import twin
+from lineshaft.app.schedules.found import definition_of, found, no_schedule
 from lineshaft.clock import to_datetime, to_instant
-from lineshaft.errors import BackfillNotFound, ConfigError, ScheduleError, ScheduleNotFound
+from lineshaft.counts import checked_count
+from lineshaft.errors import BackfillNotFound, ScheduleError
 from lineshaft.features.schedules import backfill as store
 from lineshaft.features.schedules.backfill import MOST_AT_ONCE, BackfillRow, BackfillState, check_backfill
-from lineshaft.features.schedules.definition import read_definition
 from lineshaft.features.schedules.records import get_schedule
 from lineshaft.ids import new_id
 
@@ -65,33 +66,29 @@ class BackfillCalls:
 
         Raises `ScheduleError` when the range holds no tick or more than 100,000, or the schedule enqueues no jobs.
         """
-        _check_at_most(at_most)
+        checked_count("at_most", at_most, MOST_AT_ONCE, error=ScheduleError)
         now = self._store.engine.clock.now()
         begin, end = to_instant(since, "since"), now if until is None else to_instant(until, "until")
-        row = self._store.read(lambda tx: get_schedule(tx, name))
-        if row is None:
-            raise _no_schedule(name)
-        first = check_backfill(name, read_definition(row.declared, row.overrides), begin, end, now)
+        row = found(self._store.read(lambda tx: get_schedule(tx, name)), name)
+        first = check_backfill(name, definition_of(row), begin, end, now)
         wanted = BackfillRow(new_id(), name, begin, end, at_most, only_missing, first, 0, now, None)
 
         def write(tx: Tx, _: bool) -> None:  # noqa: FBT001 - the store's port
             if not store.insert_backfill(tx, wanted):
-                raise _no_schedule(name)
+                raise no_schedule(name)
 
         self._store.write(write)
         return _backfill(wanted)
 
     def backfills(self, name: str, *, limit: int = _SHOWN) -> list[Backfill]:
         """Return a schedule's backfills, the latest first; those that ended are kept for 30 days."""
-        _check_limit(limit)
+        checked_count("limit", limit)
 
-        def find(tx: Tx) -> list[BackfillRow] | None:
-            return None if get_schedule(tx, name) is None else store.list_backfills(tx, name, limit=limit)
+        def find(tx: Tx) -> list[BackfillRow]:
+            found(get_schedule(tx, name), name)
+            return store.list_backfills(tx, name, limit=limit)
 
-        rows = self._store.read(find)
-        if rows is None:
-            raise _no_schedule(name)
-        return [_backfill(row) for row in rows]
+        return [_backfill(row) for row in self._store.read(find)]
 
     def cancel_backfill(self, backfill: str) -> Backfill:
         """Have a backfill, named by its id, enqueue no more, and return it; its jobs that are stored go on.
@@ -129,20 +126,3 @@ def _backfill(row: BackfillRow) -> Backfill:
         created_at=to_datetime(row.created_at),
         ended_at=None if row.ended_at is None else to_datetime(row.ended_at),
     )
-
-
-def _no_schedule(name: str) -> ScheduleNotFound:
-    msg = f"no schedule is named {name!r}; app.schedules.list() and 'lineshaft schedules list' name them"
-    return ScheduleNotFound(msg)
-
-
-def _check_at_most(value: Any) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= MOST_AT_ONCE:
-        msg = f"at_most={value!r} must be a whole number from 1 to {MOST_AT_ONCE:,}"
-        raise ScheduleError(msg)
-
-
-def _check_limit(value: Any) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        msg = f"limit={value!r} must be a whole number from 1"
-        raise ConfigError(msg)

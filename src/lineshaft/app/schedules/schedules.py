@@ -13,15 +13,17 @@ from lineshaft.app.queues import check_note
 from lineshaft.app.schedules.backfills import BackfillCalls
 from lineshaft.app.schedules.changes import changed_definition, created_definition, reset_overrides
 from lineshaft.app.schedules.expectations import ExpectCalls
+from lineshaft.app.schedules.found import definition_of, found
 from lineshaft.app.schedules.manual import Fired, fire
 from lineshaft.app.schedules.schedule import Schedule, Tick, schedule_of, tick_of
 from lineshaft.app.schedules.synchronise import synchronise
 from lineshaft.clock import to_datetime, to_instant
+from lineshaft.counts import checked_count
 from lineshaft.declaration import refused_at
-from lineshaft.errors import ConfigError, ScheduleError, ScheduleNotFound
+from lineshaft.errors import ScheduleError
 from lineshaft.features.schedules import records
 from lineshaft.features.schedules.declared import Synced, new_row, readable, timed
-from lineshaft.features.schedules.definition import Definition, changes_between, read_definition, stored_text
+from lineshaft.features.schedules.definition import changes_between, read_definition, stored_text
 from lineshaft.features.schedules.history import job_states
 from lineshaft.features.schedules.records import ScheduleRow
 from lineshaft.options.schedule import checked_name
@@ -77,9 +79,9 @@ class Schedules(BackfillCalls, ExpectCalls):
         For one that is paused or removed: those that it would have if it went on now. For one that counts from the end
         of its jobs: at most the next one.
         """
-        _check_count("n", n)
+        checked_count("n", n, _MOST)
         row = self._row(name)
-        recurrence = _readable(row).recurrence
+        recurrence = definition_of(row).recurrence
         tick = row.next_at if row.next_at is not None else recurrence.first(self._now())
         ticks: builtins.list[int] = []
         while tick is not None and len(ticks) < n:
@@ -89,7 +91,7 @@ class Schedules(BackfillCalls, ExpectCalls):
 
     def history(self, name: str, *, limit: int = 100, before: datetime | None = None) -> builtins.list[Tick]:
         """Return what became of up to `limit` ticks, the latest first; with `before`, of those before that time."""
-        _check_count("limit", limit)
+        checked_count("limit", limit, _MOST)
         after = None if before is None else (to_instant(before, "before"), "")
         self._row(name)
 
@@ -125,7 +127,7 @@ class Schedules(BackfillCalls, ExpectCalls):
         paused = options.pop("paused", None)
 
         def change(row: ScheduleRow, now: int) -> ScheduleRow:
-            held = _readable(row)
+            held = definition_of(row)
             wanted = changed_definition(name, held, options, now)
             if row.source == "runtime":
                 row = row._replace(declared=stored_text(wanted))
@@ -178,7 +180,7 @@ class Schedules(BackfillCalls, ExpectCalls):
 
         def write(tx: Tx, is_resend: bool) -> Fired:  # noqa: FBT001 - the store's port
             row = _locked(tx, name)
-            return fire(tx, self._features, row, _readable(row), at, is_resend=is_resend)
+            return fire(tx, self._features, row, definition_of(row), at, is_resend=is_resend)
 
         fired = self._store.write(write)
         return self._intake.adopt(fired.job_id, fired.new)
@@ -223,7 +225,7 @@ class Schedules(BackfillCalls, ExpectCalls):
 
     def _row(self, name: str) -> ScheduleRow:
         row = self._store.read(lambda tx: records.get_schedule(tx, name))
-        return _found(row, name)
+        return found(row, name)
 
     def _change(self, name: str, change: Callable[[ScheduleRow, int], ScheduleRow]) -> Schedule:
         def write(tx: Tx) -> ScheduleRow:
@@ -246,22 +248,7 @@ def _written(tx: Tx, before: ScheduleRow, after: ScheduleRow, now: int) -> Sched
 
 
 def _locked(tx: Tx, name: str) -> ScheduleRow:
-    return _found(records.lock_schedule(tx, name), name)
-
-
-def _found(row: ScheduleRow | None, name: str) -> ScheduleRow:
-    if row is None:
-        msg = f"no schedule is named {name!r}; app.schedules.list() and 'lineshaft schedules list' name them"
-        raise ScheduleNotFound(msg)
-    return row
-
-
-def _readable(row: ScheduleRow) -> Definition:
-    found = readable(row.declared, row.overrides)
-    if found is None:
-        msg = f"schedule {row.name!r} was written by another version of Lineshaft and says nothing to this one"
-        raise ScheduleError(msg)
-    return found
+    return found(records.lock_schedule(tx, name), name)
 
 
 def _paused(row: ScheduleRow, now: int, by: str | None = None, reason: str | None = None) -> ScheduleRow:
@@ -289,9 +276,3 @@ def _taken(held: ScheduleRow) -> str:
     if held.removed_at is not None:
         return f"schedule {held.name!r} was declared by {held.declared_by} and is removed; delete it first"
     return f"schedule {held.name!r} is declared by {held.declared_by or 'the store itself'}; take another name"
-
-
-def _check_count(name: str, count: Any) -> None:
-    if isinstance(count, bool) or not isinstance(count, int) or not 1 <= count <= _MOST:
-        msg = f"{name}={count!r} must be a whole number from 1 to {_MOST:,}"
-        raise ConfigError(msg)

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, Final
 from lineshaft.app.testing.clock import StandingClock
 from lineshaft.app.testing.hand import HandWorker
 from lineshaft.clock import Duration, to_datetime, to_instant, to_micros
+from lineshaft.counts import checked_count
 from lineshaft.errors import ConfigError, LineshaftError
 from lineshaft.job import Job
-from lineshaft.store.claim import Place
 from lineshaft.transitions import State
 from lineshaft.worker.run import Run
 
@@ -80,7 +80,8 @@ class Attempts:
         due = self._next_due(queue)
         # For ever there are ticks: without an end the clock passes only those that come before a job that waits.
         tick = None if due is None and until >= FOREVER else self._worker().ticking.next_at()
-        stop = min((one for one in (due, tick) if one is not None), default=None)
+        look = self._worker().next_look()
+        stop = min((one for one in (due, tick, look) if one is not None), default=None)
         return stop if stop is not None and stop <= until else None
 
     def _next_due(self, queue: str | None) -> int | None:
@@ -118,15 +119,14 @@ class Attempts:
 
     def of_one(self, job: Job[Any], attempt: int) -> Generator[Run]:
         """Claim one stored job, as its attempt of this number."""
-        if isinstance(attempt, bool) or not isinstance(attempt, int) or attempt < 1:
-            msg = f"attempt={attempt!r} must be a whole number from 1"
-            raise ConfigError(msg)
-        worker, place = self._worker(), Place(-job.priority, to_instant(job.run_at), job.id)
+        checked_count("attempt", attempt)
+        worker = self._worker()
         worker.start()
+        place = worker.place_of(job.id)
         for _ in range(attempt - 1):
-            worker.count_attempt(worker.claim(job.queue, place))
-        claimed = worker.claim(job.queue, place)
-        if not claimed:
+            worker.count_attempt(worker.claim(job.queue, place, obeys_limits=False).jobs)
+        claimed = worker.claim(job.queue, place, obeys_limits=False)
+        if not claimed.jobs:
             msg = f"queue {job.queue!r} is paused, so that none of its jobs can be performed; resume it first"
             raise ConfigError(msg)
         run = worker.hand_out(claimed)

@@ -7,10 +7,8 @@ from typing import Any
 import click
 
 from lineshaft.cli.completion import complete_queues, complete_tasks
-from lineshaft.cli.jobs.form import job_object
 from lineshaft.cli.jobs.new import new_job
-from lineshaft.cli.jobs.result import print_result
-from lineshaft.cli.output import print_json, print_text
+from lineshaft.cli.jobs.result import check_wait, print_enqueued, wait_options
 from lineshaft.cli.session import Session, pass_session, shared_options
 from lineshaft.cli.values import duration, duration_or_moment, json_object, json_value, moment
 
@@ -34,8 +32,7 @@ from lineshaft.cli.values import duration, duration_or_moment, json_object, json
 @click.option("--tag", "tags", multiple=True, metavar="TAG", help="A tag; may be given several times.")
 @click.option("--meta", type=json_object, metavar="JSON", help="An object to be noted with the job.")
 @click.option("--tenant", metavar="NAME", help="Its owner.")
-@click.option("--wait", "must_wait", is_flag=True, help="Wait for the job and print its result as JSON.")
-@click.option("--timeout", type=duration, metavar="DURATION", help="With --wait: how long.")
+@wait_options
 @shared_options("app", "store", "json", "debug")
 @pass_session
 def enqueue(
@@ -48,15 +45,8 @@ def enqueue(
 
     Example: lineshaft jobs enqueue shop.render --args '[7]' --queue pdf --wait
     """
-    context = click.get_current_context()
-    if timeout and not must_wait:
-        raise click.UsageError("--timeout says how long to --wait; add it", context)
+    check_wait(timeout, must_wait=must_wait)
     if options["delay"] and options["run_at"]:
-        raise click.UsageError("--delay and --run-at say the same thing; give one of them", context)
+        raise click.UsageError("--delay and --run-at say the same thing; give one of them", click.get_current_context())
     job = session.app_or_store().enqueue_new(new_job(session, task, payload, options))
-    if must_wait:
-        print_result(session, job, timeout)
-    elif session.is_json:
-        print_json(job_object(job))
-    else:
-        print_text(job.id)
+    print_enqueued(session, job, timeout, must_wait=must_wait)

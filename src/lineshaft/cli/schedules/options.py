@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar, get_args
 
 import click
 
 from lineshaft.cli.completion import complete_queues
 from lineshaft.cli.jobs.new import priority
 from lineshaft.cli.values import duration, json_value
-from lineshaft.recurrence import Calendar
+from lineshaft.options.schedule import CatchUp, Overlap
+from lineshaft.recurrence import Calendar, OnClosed, Since
 from lineshaft.recurrence.zones import zone_of
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ def _duration_or_none(value: str) -> str:
 _RULE_OPTIONS: Final = (
     click.option("--cron", metavar="EXPRESSION", help="Five fields, such as '0 6 * * mon-fri', or @daily."),
     click.option("--every", type=duration, metavar="DURATION", help="Again after 90s, 15m or 2h."),
-    _choice("--since", "clock", "finish", help="With --every: by the clock, or since the job before has ended."),
+    _choice("--since", *get_args(Since), help="With --every: by the clock, or since the job before has ended."),
     click.option("--at", multiple=True, metavar="TIME", help="Once, then; may be given several times."),
     click.option("--days", metavar="TEXT", help="In words: 'every 2nd tuesday', 'last business day of the month'."),
     click.option("--time", multiple=True, metavar="HH:MM", help="With --days: when; may be given several times."),
@@ -51,15 +52,15 @@ _RULE_OPTIONS: Final = (
     click.option("--open", multiple=True, metavar="DATE", help="A business day, whatever else says."),
     click.option("--ics", type=click.Path(exists=True, dir_okay=False), metavar="FILE", help="Its days are closed."),
     click.option("--hours", metavar="HH:MM-HH:MM", help="Tick only within these hours."),
-    _choice("--on-closed", "run", "skip", "next", "previous", help="What a tick on a day off does."),
+    _choice("--on-closed", *get_args(OnClosed), help="What a tick on a day off does."),
     click.option("--start", metavar="TIME", help="Tick from then on."),
     click.option("--end", metavar="TIME", help="Tick until then."),
 )
 _TICK_OPTIONS: Final = (
-    _choice("--catch-up", "none", "one", "all", help="Which ticks of a downtime are made up for."),
+    _choice("--catch-up", *get_args(CatchUp), help="Which ticks of a downtime are made up for."),
     click.option("--catch-up-limit", type=int, metavar="N", help="With --catch-up all: the latest N of them."),
     click.option("--grace", type=duration, metavar="DURATION", help="How late a tick still counts as on time."),
-    _choice("--overlap", "allow", "skip", "queue", "cancel_running", help="What a tick does while a job runs."),
+    _choice("--overlap", *get_args(Overlap), help="What a tick does while a job runs."),
     click.option("--jitter", type=_duration_or_none, metavar="DURATION", help="Spread the jobs over this time."),
     click.option(
         "--finish-within", type=_duration_or_none, metavar="DURATION", help="A job that takes longer is overdue."

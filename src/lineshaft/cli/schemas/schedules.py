@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Literal, TypedDict
 
 from lineshaft.cli.schemas.moment import Moment
+from lineshaft.options.schedule import CatchUp, Overlap
 from lineshaft.transitions import State
 
 
@@ -28,10 +29,10 @@ class ScheduleForm(TypedDict):
     paused_at: Moment | None
     paused_by: str | None
     pause_reason: str | None
-    catch_up: Literal["none", "one", "all"]
+    catch_up: CatchUp
     catch_up_limit: int
     grace: float
-    overlap: Literal["allow", "skip", "queue", "cancel_running"]
+    overlap: Overlap
     jitter: float
     finish_within: float | None
     start: Moment | None

@@ -11,11 +11,10 @@ from lineshaft.clock import MINUTE
 from lineshaft.errors import ConfigError, PayloadTooLargeError
 from lineshaft.newjob import NewJob
 from lineshaft.options import JobTemplate, template_of
+from lineshaft.options.schedule import CatchUp, Overlap
 from lineshaft.recurrence import Recurrence
 
 Action = Literal["enqueue", "check", "chore"]
-CatchUp = Literal["none", "one", "all"]
-Overlap = Literal["allow", "skip", "queue", "cancel_running"]
 Source = Literal["code", "runtime", "system"]
 
 SCHEDULE, TICK = "schedule", "tick"

@@ -6,10 +6,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, Literal, NamedTuple
 
 from lineshaft.clock import MINUTE, SECOND
-from lineshaft.features.schedules.definition import Definition, Overlap
+from lineshaft.features.schedules.definition import Definition
 from lineshaft.features.schedules.due import MOST_COUNTED, NOTHING, Due
 from lineshaft.features.schedules.overdue import judge
 from lineshaft.features.schedules.records import BY_CLOCK, Move, OpenTick, ScheduleRow, TickRow, TickState
+from lineshaft.options.schedule import Overlap
 
 MOST_WAITING: Final = 1_000
 """How many ticks of one schedule wait for their turn; more are skipped."""

@@ -26,6 +26,15 @@ chaos: $(READY) ## Kill, stop and starve workers and stores at every point that 
 schedules: $(READY) ## Measure how punctual 10,000 schedules are and what they cost, in four minutes (RECORD=1)
 	@$(BIN)/python -m benchmarks.schedules $(if $(RECORD),--record) $(SCHEDULES_ARGS)
 
+flow: $(READY) ## Measure what limits cost and how exact they are, a quarter of an hour (RECORD=1)
+	@$(BIN)/python -m benchmarks.flow $(if $(RECORD),--record) $(FLOW_ARGS)
+
+pictures: $(READY) ## Draw the pictures of docs/flow-control.md from real runs (SCENES="rate order")
+	@$(BIN)/python -m benchmarks.pictures $(SCENES)
+
+compare: $(READY) ## Compare the rate of jobs with another revision, in turns (BASE=main, COMPARE_ARGS="--pairs 30")
+	@$(BIN)/python -m benchmarks.compare $(or $(BASE),main) $(COMPARE_ARGS)
+
 chaos-soak: $(READY) ## Run a million jobs under random faults (MINUTES=30 JOBS=1000000 STORE=sqlite SEED=1)
 	@$(BIN)/python -m tests.chaos.soak $(if $(MINUTES),--minutes $(MINUTES)) $(if $(JOBS),--jobs $(JOBS)) \
 		$(if $(STORE),--store $(STORE)) $(if $(SEED),--seed $(SEED)) $(SOAK_ARGS)
@@ -60,7 +69,7 @@ soak: $(READY) ## Enqueue and drain at full rate for MINUTES (20) on each store:
 	@$(BIN)/python -m benchmarks.soak --minutes $(or $(MINUTES),20)
 
 states: $(READY) ## Write docs/states.md from the table of moves
-	@$(BIN)/python tools/states.py > docs/states.md
+	@$(BIN)/python -m tools.states > docs/states.md
 
 docs: $(READY) ## Build the documentation as a site in site/; a link that leads nowhere fails
 	@$(BIN)/python -m zensical build --strict --clean
@@ -81,4 +90,4 @@ $(READY): pyproject.toml uv.lock tools/setup.sh
 	@sh tools/setup.sh
 	@touch $@
 
-.PHONY: help demo test chaos chaos-soak simulate lint format bench growth schedules soak profile states docs docs-serve lock clean
+.PHONY: help demo test chaos chaos-soak simulate lint format bench compare flow growth pictures schedules soak profile states docs docs-serve lock clean

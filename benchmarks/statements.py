@@ -55,7 +55,7 @@ def _finish_and_claim(engine: Engine, running: list[dict[str, Any]]) -> list[dic
     with engine.transaction() as tx:
         if running:
             tx.run(finish.SQL.complete_jobs, {"worker": 1, "now": now}, running)
-        parameters = {"queue": "default", "limit": BATCH, "worker": 1, "now": now}
+        parameters = {"queue": "default", "limit": BATCH, "worker": 1, "now": now, "is_granted": False}
         claimed = tx.run(claim.SQL.claim_jobs, parameters)
     rows = [
         {"id": row[0], "key": row[_KEY], "claim": row[1], "result": RESULT, "expires_at": now + _DAY} for row in claimed

@@ -1,5 +1,7 @@
 """Print docs/states.md: the states of a job, its moves as a diagram and as a table, from `lineshaft.transitions`.
 
+The states of circuit breakers follow, from `tools/breaker_states.py`.
+
 `make states` writes the page; a test compares it with what this prints.
 """
 
@@ -8,6 +10,7 @@ from __future__ import annotations
 from typing import Final
 
 from lineshaft.transitions import FINAL, MOVES, Reason, State
+from tools.breaker_states import section
 
 MEANINGS: Final = {
     State.BLOCKED: "waits for other jobs",
@@ -46,7 +49,7 @@ UNDRAWN: Final = frozenset({"delete"})
 
 def page() -> str:
     """Return the whole page."""
-    return "\n".join([HEAD, *_states(), "", *_diagram(), "", *_moves(), "", *_reasons(), ""])
+    return "\n".join([HEAD, *_states(), "", *_diagram(), "", *_moves(), "", *_reasons(), "", *section(), ""])
 
 
 def reachable() -> set[State]:

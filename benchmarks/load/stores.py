@@ -22,10 +22,11 @@ TITLES: Final = {"sqlite": "SQLite", "postgres": "PostgreSQL"}
 class LoadedStore:
     """A store with its schema; `address` is for other processes."""
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, *, is_empty: bool = False) -> None:
         self.address = address
         self.engine: Engine = open_engine(parse_store(address))
-        migrate(self.engine)
+        if not is_empty:
+            migrate(self.engine)
 
     def close(self) -> None:
         """Close the connections."""
@@ -33,12 +34,12 @@ class LoadedStore:
 
 
 @contextmanager
-def new_stores(kind: Kind) -> Iterator[Callable[[str], LoadedStore]]:
-    """Give a factory of stores by name; they are gone after the block."""
+def new_stores(kind: Kind, *, is_empty: bool = False) -> Iterator[Callable[[str], LoadedStore]]:
+    """Give a factory of stores by name, with a schema unless `is_empty`; they are gone after the block."""
     opened: list[LoadedStore] = []
 
     def new(name: str) -> LoadedStore:
-        opened.append(LoadedStore(address_of(name)))
+        opened.append(LoadedStore(address_of(name), is_empty=is_empty))
         return opened[-1]
 
     with tempfile.TemporaryDirectory(prefix="lineshaft-load-") as folder:

@@ -11,6 +11,8 @@ from lineshaft.errors import (
     BlobDamagedError,
     BlobError,
     BlobMissingError,
+    BreakerNotFound,
+    BreakerOpen,
     ConfigError,
     InvalidTransition,
     JobCancelled,
@@ -19,6 +21,7 @@ from lineshaft.errors import (
     JobNotRun,
     JobTimeout,
     LeaseLostError,
+    LimitNotFound,
     LineshaftError,
     NotInJob,
     PayloadError,
@@ -39,7 +42,7 @@ from lineshaft.errors import (
 )
 from lineshaft.job import Job, Progress
 from lineshaft.newjob import NewJob
-from lineshaft.options import Unique
+from lineshaft.options import Adaptive, Breaker, Concurrency, Order, Rate, Unique
 from lineshaft.outcomes import Cancelled, GiveUp, RetryLater, Snooze
 from lineshaft.registry import Tasks
 from lineshaft.retry import Exponential, Fixed, Linear, Retry
@@ -47,10 +50,13 @@ from lineshaft.task import Inject, Task
 from lineshaft.transitions import Reason, State
 
 if TYPE_CHECKING:
+    from lineshaft.app.breakers import BreakerStatus
+    from lineshaft.app.limits import Limit, LimitChange, LimitKey
     from lineshaft.app.schedules import Backfill, Schedule, Tick
     from lineshaft.recurrence import Calendar
 
 __all__ = [
+    "Adaptive",
     "ArgumentsError",
     "Backfill",
     "BackfillNotFound",
@@ -58,8 +64,13 @@ __all__ = [
     "BlobDamagedError",
     "BlobError",
     "BlobMissingError",
+    "Breaker",
+    "BreakerNotFound",
+    "BreakerOpen",
+    "BreakerStatus",
     "Calendar",
     "Cancelled",
+    "Concurrency",
     "ConfigError",
     "CurrentJob",
     "Exponential",
@@ -74,16 +85,22 @@ __all__ = [
     "JobNotRun",
     "JobTimeout",
     "LeaseLostError",
+    "Limit",
+    "LimitChange",
+    "LimitKey",
+    "LimitNotFound",
     "Linear",
     "Lineshaft",
     "LineshaftError",
     "NewJob",
     "NotInJob",
+    "Order",
     "Page",
     "PayloadError",
     "PayloadTooLargeError",
     "Progress",
     "QueueFull",
+    "Rate",
     "Reason",
     "ResultGone",
     "ResultTimeout",
@@ -110,8 +127,12 @@ __all__ = [
 ]
 
 _LATE = {
+    "BreakerStatus": "lineshaft.app.breakers",
     "Backfill": "lineshaft.app.schedules",
     "Calendar": "lineshaft.recurrence",
+    "Limit": "lineshaft.app.limits",
+    "LimitChange": "lineshaft.app.limits",
+    "LimitKey": "lineshaft.app.limits",
     "Schedule": "lineshaft.app.schedules",
     "Tick": "lineshaft.app.schedules",
 }

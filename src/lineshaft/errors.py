@@ -23,6 +23,9 @@
     ├── JobNotFound                 (LookupError) no job has this id
     ├── ScheduleNotFound            (LookupError) no schedule has this name
     ├── BackfillNotFound            (LookupError) no backfill has this id
+    ├── LimitNotFound               (LookupError) the store knows no limit of this name
+    ├── BreakerNotFound             (LookupError) no circuit breaker has this name
+    ├── BreakerOpen                 a circuit breaker is open; what a job fails with that is not to wait for it
     ├── InvalidTransition           the job's state does not allow this
     ├── JobFailed                   the job is dead (.job .reason .error)
     │   └── JobTimeout              … because its attempts ran out of time
@@ -142,6 +145,18 @@ class ScheduleNotFound(LineshaftError, LookupError):  # noqa: N818 - named by th
 
 class BackfillNotFound(LineshaftError, LookupError):  # noqa: N818 - as its like
     """No backfill has this id: there never was one, or it ended more than 30 days ago."""
+
+
+class LimitNotFound(LineshaftError, LookupError):  # noqa: N818 - as its like
+    """The store knows no limit of this name: no worker has started whose code declares it."""
+
+
+class BreakerNotFound(LineshaftError, LookupError):  # noqa: N818 - as its like
+    """No circuit breaker has this name: no worker's code names it, and it was never used."""
+
+
+class BreakerOpen(LineshaftError):  # noqa: N818 - named by the public contract
+    """A circuit breaker is open, and it says that jobs fail then; the job's code did not run."""
 
 
 class InvalidTransition(LineshaftError):  # noqa: N818 - named by the public contract

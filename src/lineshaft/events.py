@@ -1,7 +1,7 @@
-"""One typed event per transition, one for progress, and those of schedules; logs, metrics and users' hooks subscribe.
+"""One typed event per transition, one for progress, and those of schedules and limits.
 
-Events are told after the store has committed, in the process that made the move, best effort. `job.events()` tells
-the same of one job in any process, read off the store.
+Logs, metrics and users' hooks subscribe. Events are told after the store has committed, in the process that made the
+move, best effort. `job.events()` tells the same of one job in any process, read off the store.
 """
 
 from __future__ import annotations
@@ -12,7 +12,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, ClassVar, Final
 
+from lineshaft.clock import to_datetime
 from lineshaft.errors import ConfigError
+from lineshaft.gates import News
 
 _log = logging.getLogger("lineshaft.events")
 
@@ -153,6 +155,48 @@ class ScheduleRecovered(ScheduleEvent):
     overdue_at: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class BreakerEvent(Event):
+    """Something that happened to a circuit breaker; `at` is aware UTC, `why` a few words."""
+
+    breaker: str
+    at: datetime
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class BreakerOpened(BreakerEvent):
+    """Jobs that need what it guards wait from now on, or fail: as it says."""
+
+    kind = "breaker_opened"
+
+
+@dataclass(frozen=True, slots=True)
+class BreakerHalfOpened(BreakerEvent):
+    """It has rested, and lets a few jobs through to see."""
+
+    kind = "breaker_half_opened"
+
+
+@dataclass(frozen=True, slots=True)
+class BreakerClosed(BreakerEvent):
+    """Jobs run as usual again."""
+
+    kind = "breaker_closed"
+
+
+@dataclass(frozen=True, slots=True)
+class LimitChanged(Event):
+    """A limit that learns has moved; `key` says of which arguments, if it has one for each."""
+
+    kind = "limit_changed"
+    limit: str
+    key: str
+    value: int
+    why: str
+    at: datetime
+
+
 KINDS: Final[dict[str, type[Event]]] = {
     event.kind: event
     for event in (
@@ -170,10 +214,25 @@ KINDS: Final[dict[str, type[Event]]] = {
         ScheduleTicked,
         ScheduleOverdue,
         ScheduleRecovered,
+        BreakerOpened,
+        BreakerHalfOpened,
+        BreakerClosed,
+        LimitChanged,
     )
 }
 
+_OF_BREAKERS: Final = {event.kind: event for event in (BreakerOpened, BreakerHalfOpened, BreakerClosed)}
+
 Handler = Callable[[Any], Any]
+
+
+def event_of_news(news: News) -> Event:
+    """Return what happened to a gate as an event."""
+    at = to_datetime(news.at)
+    if news.kind == LimitChanged.kind:
+        return LimitChanged(news.rule, news.gate, int(news.value or 0), news.why, at)
+    opened: type[BreakerEvent] = _OF_BREAKERS[news.kind]
+    return opened(news.rule.removeprefix("breaker:"), at, news.why)
 
 
 class Subscribers:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from lineshaft.clock import HOUR, MINUTE
 from lineshaft.explaining import Hold
+from lineshaft.gates import Attempt, GatedJob, GateKind, Pass, Placed, Sample
 from lineshaft.job import JobRow
 from lineshaft.options import Options
 from lineshaft.transitions import Stage
@@ -30,6 +31,10 @@ class Incoming:
     options: Options
     unique_text: str | None
     existing_id: str | None = None
+    placed: Placed | None = None
+    """Where it stands, if that is not simply at its time in its queue."""
+    fair_text: str | None = None
+    """The text of its `fair_key`: whose turn it takes, where its queue is fair by key."""
 
 
 class Ended(NamedTuple):
@@ -123,6 +128,30 @@ class Feature:
 
     def before_enqueue(self, tx: Any, jobs: Sequence[Incoming], now: int) -> None:
         """Look at jobs about to be stored, in the transaction that stores them."""
+
+    @property
+    def kinds(self) -> Sequence[GateKind]:
+        """The ways of limiting that this feature knows."""
+        return ()
+
+    def passes(self, options: Options, job: GatedJob) -> Sequence[Pass]:  # noqa: ARG002 - a seam
+        """Return the gates that a job has to pass, by its task's options and those stored with it.
+
+        Raises `ConfigError` when a key cannot be taken from its arguments.
+        """
+        return ()
+
+    def limits(self, options: Options) -> bool:  # noqa: ARG002 - a seam
+        """Tell whether jobs with these options have gates to pass: the others are never asked about."""
+        return False
+
+    def read_error(self, options: Options, error: BaseException) -> Mapping[str, Any]:  # noqa: ARG002 - a seam
+        """Return what this feature has to know of an error, in plain values; where the job ran, while it is at hand."""
+        return {}
+
+    def samples(self, options: Options, attempt: Attempt) -> Sequence[Sample]:  # noqa: ARG002 - a seam
+        """Return what an attempt's end tells its gates, for those that learn from it."""
+        return ()
 
     def after_finish(self, tx: Any, ended: Sequence[Ended], now: int, *, is_certain: bool) -> None:
         """Look at jobs that have become final, in the transaction that made them so; an error undoes it.

@@ -35,6 +35,8 @@ class NewJob(Generic[R_co]):
     task: Task[Any, Any, R_co] | None = None
     blobs: tuple[Blob, ...] = ()
     """Large values among the arguments, which are written before the job is stored."""
+    fair_text: str | None = None
+    """The text of its `fair_key`, if its task has one."""
 
 
 def shared_row(one: NewJob[Any], now: int, context: str | None) -> dict[str, Any]:

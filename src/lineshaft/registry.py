@@ -12,7 +12,17 @@ from typing import TYPE_CHECKING, Any, Final, Literal, ParamSpec, Protocol, Type
 from lineshaft.clock import Duration
 from lineshaft.errors import ScheduleError, TaskError, UnknownTaskError
 from lineshaft.newjob import NewJob
-from lineshaft.options import UNSET, Lane, Options, PriorityName, Unique
+from lineshaft.options import (
+    UNSET,
+    BreakerOption,
+    ConcurrencyOption,
+    DeclaredLimits,
+    Lane,
+    Options,
+    PriorityName,
+    RateOption,
+    Unique,
+)
 from lineshaft.retry import Retry
 from lineshaft.task import Task, is_nameless
 
@@ -33,6 +43,7 @@ class TaskRegistrar:
     def __init__(self) -> None:
         self._tasks: dict[str, Task[Any, Any, Any]] = {}
         self._declarations: dict[str, Declaration] = {}
+        self._declared_limits = DeclaredLimits()
 
     def __iter__(self) -> Iterator[Task[Any, Any, Any]]:
         """Iterate over the tasks in the order of their definition."""
@@ -42,6 +53,11 @@ class TaskRegistrar:
     def declarations(self) -> list[Declaration]:
         """The schedules that `schedule` has declared, in the order of their definition."""
         return list(self._declarations.values())
+
+    @property
+    def declared_limits(self) -> DeclaredLimits:
+        """The limits that the tasks declare."""
+        return self._declared_limits
 
     def find(self, name: str) -> Task[Any, Any, Any]:
         """Return the task of this name; raises `UnknownTaskError` when there is none."""
@@ -74,6 +90,10 @@ class TaskRegistrar:
         tenant: str | None = ...,
         runs_in: Lane | None = ...,
         keep_result: Duration | Literal[False] | None = ...,
+        concurrency: ConcurrencyOption = ...,
+        rate: RateOption = ...,
+        breaker: BreakerOption = ...,
+        fair_key: str | None = ...,
         on_success: NewJob[Any] | Sequence[NewJob[Any]] | None = ...,
         on_failure: NewJob[Any] | Sequence[NewJob[Any]] | None = ...,
     ) -> TaskDecorator: ...
@@ -135,6 +155,7 @@ class TaskRegistrar:
                 "give one of them another name="
             )
             raise TaskError(msg)
+        self._declared_limits.add(task.name, task.defaults, lambda: task.place)
         self._tasks[task.name] = task
         return task
 

@@ -12,8 +12,24 @@ from lineshaft.blobs import by_content, noted, taken
 from lineshaft.clock import Duration
 from lineshaft.errors import ConfigError, TaskError
 from lineshaft.newjob import NewJob
-from lineshaft.options import UNSET, Lane, Options, PriorityName, Unique, stored_execution
-from lineshaft.payload import DEFAULT_LIMIT, Codecs, Signature
+from lineshaft.options import (
+    FLOW,
+    UNSET,
+    BreakerOption,
+    ConcurrencyOption,
+    DeclaredLimits,
+    Lane,
+    Options,
+    PriorityName,
+    RateOption,
+    Unique,
+    check_arguments,
+    fair_text,
+    orders_of,
+    stored_execution,
+)
+from lineshaft.payload import DEFAULT_LIMIT, Codecs, Picker, Signature, load_plain
+from lineshaft.place import calling_place, place_of
 from lineshaft.retry import Retry
 
 if TYPE_CHECKING:
@@ -68,6 +84,8 @@ class TaskDoor(Protocol):
     def codecs(self) -> Codecs: ...
     @property
     def payload_limit(self) -> int: ...
+    @property
+    def declared_limits(self) -> DeclaredLimits: ...
     def enqueue_new(self, new_job: NewJob[R]) -> Job[R]: ...
     async def aenqueue_new(self, new_job: NewJob[R]) -> Job[R]: ...
     def enqueue_many(self, new_jobs: Sequence[NewJob[R]]) -> list[Job[R]]: ...
@@ -88,8 +106,11 @@ class Task(Generic[P, T, R]):
         self.injections = _injections(func)
         self._door: TaskDoor | None = None
         self._signature: Signature | None = None
+        self._pickers: dict[str, Picker] = {}
         functools.update_wrapper(cast(Any, self), func)
         self._check_lane(options.runs_in)
+        self._check_limits(options, lambda: self.place)
+        self._check_fair_key(options, lambda: self.place)
 
     def __repr__(self) -> str:
         """Show the name."""
@@ -103,6 +124,11 @@ class Task(Generic[P, T, R]):
 
         overrides = self._door.providers() if self._door else {}
         return cast(T, call_injected(self, args, kwargs, overrides))
+
+    @property
+    def place(self) -> str:
+        """Where its function is defined, `file:line`."""
+        return place_of(plain_function(self.func))
 
     @property
     def lane(self) -> Lane:
@@ -133,6 +159,7 @@ class Task(Generic[P, T, R]):
     def forget_annotations(self) -> None:
         """Resolve the annotations anew at the next use: what is used while modules load knows only what came before."""
         self._signature = None
+        self._pickers = {}
 
     def enqueue(self, *args: P.args, **kwargs: P.kwargs) -> Job[R]:
         """Store a job for these arguments and return it.
@@ -186,6 +213,10 @@ class Task(Generic[P, T, R]):
         tenant: str | None = UNSET,
         runs_in: Lane | None = UNSET,
         keep_result: Duration | Literal[False] | None = UNSET,
+        concurrency: ConcurrencyOption = UNSET,
+        rate: RateOption = UNSET,
+        breaker: BreakerOption = UNSET,
+        fair_key: str | None = UNSET,
         on_success: NewJob[Any] | Sequence[NewJob[Any]] | None = UNSET,
         on_failure: NewJob[Any] | Sequence[NewJob[Any]] | None = UNSET,
         connection: Any = UNSET,
@@ -197,6 +228,8 @@ class Task(Generic[P, T, R]):
         given = {name: value for name, value in locals().items() if name != "self" and value is not UNSET}
         options = self.defaults.but(**given)
         self._check_lane(options.runs_in)
+        self._check_limits(options, calling_place, given)
+        self._check_fair_key(options, calling_place)
         return BoundTask(self, options, stored_execution(given, options))
 
     @property
@@ -214,11 +247,19 @@ class Task(Generic[P, T, R]):
             kwargs = {name: value for name, value in kwargs.items() if name != "connection"}
         text = self.signature.dump(args, kwargs)
         unique = self.signature.key(args, kwargs, options.unique.names) if options.unique else None
+        fair = None if options.fair_key is None else self._fair_text(options.fair_key, text)
         if not noted.blobs:
-            return NewJob(self.name, text, options, execution, unique, self)
+            return NewJob(self.name, text, options, execution, unique, self, fair_text=fair)
         blobs = taken(text)
         unique = by_content(unique, blobs) if unique else None
-        return NewJob(self.name, text, options, execution, unique, self, blobs)
+        return NewJob(self.name, text, options, execution, unique, self, blobs, fair)
+
+    def _fair_text(self, fair_key: str, text: str) -> str | None:
+        """Return the text of the argument by which a job takes turns."""
+        picker = self._pickers.get(fair_key)
+        if picker is None:
+            picker = self._pickers[fair_key] = self.signature.picker(fair_key)
+        return fair_text(picker.pick(*load_plain(text)))
 
     def _new_item(self, item: Any, options: Options, execution: Mapping[str, Any]) -> NewJob[R]:
         match item:
@@ -228,6 +269,28 @@ class Task(Generic[P, T, R]):
                 return self._new((), item, options, execution)
             case _:
                 return self._new((item,), {}, options, execution)
+
+    def _check_limits(self, options: Options, place: Callable[[], str], given: Mapping[str, Any] | None = None) -> None:
+        """Refuse limits that this task cannot have; `given` is what `.options()` was called with."""
+        if not (options.concurrency or options.rate or options.breaker):
+            return
+        check_arguments(options, lambda path: self.signature.check_path(path), place())
+        if given is None:
+            return
+        if "priority" in given and orders_of(options):
+            msg = f"priority={given['priority']!r} at {place()}: jobs of {self.name!r} run in their order; leave it out"
+            raise ConfigError(msg)
+        if self._door is not None and not given.keys().isdisjoint(FLOW):
+            self._door.declared_limits.check(self.name, options, place())
+
+    def _check_fair_key(self, options: Options, place: Callable[[], str]) -> None:
+        if options.fair_key is None:
+            return
+        try:
+            self.signature.check_path(options.fair_key)
+        except ConfigError as error:
+            msg = f"fair_key at {place()}: {error}"
+            raise ConfigError(msg) from None
 
     def _check_lane(self, lane: Lane | None) -> None:
         if lane == "process" and not self.is_importable:

@@ -72,6 +72,7 @@ class Stage(IntEnum):
     SCHEDULED = 0
     READY = 1
     RETRYING = 2
+    PARKED = 5
     COMPLETED = 10
     DEAD = 11
     CANCELLED = 12
@@ -83,6 +84,7 @@ _RESTING: Final = {
     Stage.SCHEDULED: State.SCHEDULED,
     Stage.READY: State.QUEUED,
     Stage.RETRYING: State.RETRYING,
+    Stage.PARKED: State.QUEUED,
     Stage.COMPLETED: State.COMPLETED,
     Stage.DEAD: State.DEAD,
     Stage.CANCELLED: State.CANCELLED,
@@ -106,6 +108,12 @@ MOVES: Final[dict[str, tuple[tuple[State | None, ...], tuple[State | None, ...],
         (State.RUNNING, State.CANCELLING),
         "a worker takes it; one that was asked to stop while it was put back is taken to be cancelled",
     ),
+    "park": (
+        (State.RUNNING, State.QUEUED),
+        (State.QUEUED,),
+        "a gate refused it: it stands in the gate's line, out of sight of claims; no attempt is counted",
+    ),
+    "admit": ((State.QUEUED,), (State.QUEUED,), "the gate has room, and it is the first of the line"),
     "complete": ((State.RUNNING, State.CANCELLING), (State.COMPLETED,), "the function returned"),
     "retry": (
         (State.RUNNING, State.CANCELLING),

@@ -37,10 +37,16 @@ NOT_COPIED = {
     "closure": "a copy closes the store that it leaves, not what is in it",
     "migration": "a backup and a store have a ledger each",
     "leader": "one of the workers, who belong to where they run",
+    "slot": "places of jobs that workers hold",
+    "queue_grant": "what workers may hold, who belong to where they run",
     "block": "tells the pruner where it has looked; it looks anew",
 }
 NOT_COPIED_COLUMNS = {("job", "seq"), ("job", "is_awaited"), ("job", "is_followed")}
 """Private, or marks of clients that listen to the store which is copied."""
+
+
+FLOW = ["limit_rule", "gate", "slot", "queue_grant", "fair", "limit_course"]
+SINCE_GATES = ("limit_rules", "gates", "turns", "limit_course")
 
 
 class Busy(Quiet):
@@ -99,6 +105,7 @@ def test_digest_is_the_same_on_every_engine(
     put_back(target, file, resumes=True)
     again = back_up(target, file.with_name("again"), Quiet())
     same = {"finished", "queues", "logs", "unique_keys", "schedules", "ticks", "backfills"}
+    same |= {"limit_rules", "gates", "turns", "limit_course"}
     assert {name: first.tables[name] for name in same} == {name: again.tables[name] for name in same}
     one, other = Digest(), Digest()
     assert list(one.over([("a", 1), ("b", None)])) != list(other.over([("b", None), ("a", 2)]))
@@ -305,15 +312,20 @@ def test_older_backup_is_upgraded(durable_engine: Engine, make_job: MakeJob, fil
     """A backup of an older schema goes through the migrations since, in a copy: the file stays as it is."""
     job = make_job(State.COMPLETED).id
     back_up(durable_engine, file, Quiet())
-    dropped = {3: ["epoch", "closure"], 4: ["block"], 5: ["leader", "schedule", "tick", "backfill"], 6: []}
+    dropped = {3: ["epoch", "closure"], 4: ["block"], 5: ["leader", "schedule", "tick", "backfill"], 6: [], 7: FLOW}
     assert set(range(3, newest("sqlite") + 1)) == dropped.keys()
     for number, tables in dropped.items():
         for table in tables:
             _sql(f"drop table lineshaft_{table}")(file)
         _sql(f"delete from lineshaft_migration where number = {number}")(file)
-    for column in ("max_depth_per_tenant", "on_full", "block_timeout"):
+    for column in ("max_depth_per_tenant", "on_full", "block_timeout", "flow", "is_gated", "is_fair"):
         _sql(f"alter table lineshaft_queue drop column {column}")(file)
-    unknown = "'$.tables.schedules', '$.tables.ticks', '$.tables.backfills'"
+    for index in ("line", "parked", "sequence", "ready"):
+        _sql(f"drop index lineshaft_job_{index}")(file)
+    for column in ("gate", "turn", "sequence", "fair"):
+        _sql(f"alter table lineshaft_job drop column {column}")(file)
+    _sql("create index lineshaft_job_ready on lineshaft_job (queue, rank, run_at, id) where stage = 1")(file)
+    unknown = ", ".join(f"'$.tables.{name}'" for name in ("schedules", "ticks", "backfills", *SINCE_GATES))
     _sql(f"update lineshaft_backup set manifest = json_remove(json_set(manifest, '$.schema', 2), {unknown})")(file)
     as_it_was = file.read_bytes()
     put_back(durable_engine, file)

@@ -19,8 +19,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from lineshaft import Lineshaft
+from lineshaft import Concurrency, Lineshaft
 from lineshaft.cli import main
+from lineshaft.store.rules import Rule, put_rules
 from lineshaft.store.upkeep import register_worker
 from lineshaft.transitions import State
 from tests.cli.conftest import LIMIT_SECONDS, Ran
@@ -87,10 +88,29 @@ CASES = {
     "queues pause": Case(f"queues pause pdf {STORE}", "queue pdf is paused", f"queues pause {STORE}",
                          "Missing argument"),
     "queues resume": Case(f"queues resume pdf {STORE}", "is running again", f"queues resume a:b {STORE}", "'a:b'"),
-    "queues limit": Case(f"queues limit pdf --max-depth 9 {STORE}", "at most 9",
-                         f"queues limit pdf --max-depth 0 {STORE}", "whole number from 1"),
+    "queues show": Case(f"queues show pdf {STORE}", "queue pdf is", f"queues show a:b {STORE}", "'a:b'"),
+    "queues update": Case(f"queues update pdf --max-depth 9 {STORE}", "at most 9",
+                          f"queues update pdf --max-depth 0 {STORE}", "whole number from 1"),
     "queues purge": Case(f"queues purge pdf --yes {STORE}", "deleted 0 jobs", f"queues purge {STORE}",
                          "Missing argument", asks=f"queues purge default {STORE}"),
+    "limits list": Case(f"limits list {STORE}", "crm", f"limits list {STORE} --all", "No such option",
+                        heads="name kind"),
+    "limits show": Case(f"limits show crm {STORE}", "3 at once, of each customer", f"limits show nosuch {STORE}",
+                        "no limit is named 'nosuch'", code=1),
+    "limits update": Case(f"limits update crm --limit 2 {STORE}", "limit crm lets in 2 at once",
+                          f"limits update crm --limit 0 {STORE}", "limit=0 of Concurrency"),
+    "limits reset": Case(f"limits reset crm {STORE}", "limit crm lets in 3 at once", f"limits reset nosuch {STORE}",
+                         "no limit is named 'nosuch'", code=1),
+    "breakers list": Case(f"breakers list {STORE}", "smtp", "breakers list", "there is no store lineshaft.db", code=1,
+                          heads="name state"),
+    "breakers show": Case(f"breakers show smtp {STORE}", "opens at 5 failures in 1m", f"breakers show imap {STORE}",
+                          "no breaker is named 'imap'", code=1),
+    "breakers open": Case(f"breakers open smtp {STORE}", "smtp is open by hand", f"breakers open {STORE}",
+                          "Missing argument"),
+    "breakers close": Case(f"breakers close smtp {STORE}", "smtp is closed by hand", f"breakers close imap {STORE}",
+                           "no breaker is named 'imap'", code=1),
+    "breakers reset": Case(f"breakers reset smtp {STORE}", "breaker smtp is closed", f"breakers reset imap {STORE}",
+                           "no breaker is named 'imap'", code=1),
     "schedules list": Case(f"schedules list {STORE}", "nightly", f"schedules list {STORE} --state late",
                            "'late' is not one of", heads="name state"),
     "schedules show": Case(f"schedules show nightly {STORE}", "every day at 02:30", f"schedules show nosuch {STORE}",
@@ -160,9 +180,13 @@ def ids(durable_engine: object, make_job: MakeJob, work: Path) -> dict[str, str]
     engine = open_engine("sqlite:///jobs.db")
     row: dict[str, Any] = {"host": "here", "pid": 1, "version": "1", "queues": {"default": 1}, "tasks": []}
     engine.write(lambda tx: register_worker(tx, **row, now=engine.clock.now()))
+    crm = Rule("crm", "concurrency", Concurrency(3, "customer").terms())
+    engine.write(lambda tx: put_rules(tx, [crm], now=engine.clock.now()))
     engine.close()
     with closing(Lineshaft("sqlite:///jobs.db")) as app:
-        schedule = app.schedules.create("nightly", app.task(name="shop.report")(_report).new(), cron="30 2 * * *")
+        report = app.task(name="shop.report", breaker="smtp")(_report)
+        app.breakers.open("smtp")
+        schedule = app.schedules.create("nightly", report.new(), cron="30 2 * * *")
         app.schedules.run(schedule.name).delete()  # the other commands' cases count jobs
         since = datetime(2026, 1, 1, tzinfo=UTC)
         found["backfill"] = app.schedules.backfill("nightly", since, since + timedelta(days=9)).id

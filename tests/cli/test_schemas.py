@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import jsonschema
 import pytest
 
+from lineshaft import Concurrency, Rate
 from lineshaft.cli.schemas import OUTPUTS, schema
 from lineshaft.errors import ConfigError
 from lineshaft.transitions import State
@@ -38,8 +39,19 @@ CALLS = {
     "queues list": ["queues list"],
     "queues pause": ["queues pause pdf mail"],
     "queues resume": ["queues resume pdf"],
-    "queues limit": ["queues limit pdf --max-depth 5"],
+    "queues show": ["queues show pdf"],
+    "queues update": ["queues update pdf --max-depth 5", "queues update pdf --concurrency 3 --rate 5/30s",
+                      "queues update pdf --fair key --weight acme=3"],
     "queues purge": ["queues purge mail --yes"],
+    "breakers list": ["breakers list"],
+    "breakers show": ["breakers show smtp"],
+    "breakers open": ["breakers open smtp"],
+    "breakers close": ["breakers close smtp"],
+    "breakers reset": ["breakers reset smtp"],
+    "limits list": ["limits list"],
+    "limits show": ["limits show crm", "limits show api"],
+    "limits update": ["limits update api --rate 5/30s --burst 9"],
+    "limits reset": ["limits reset crm"],
     "schedules list": ["schedules list", "schedules list --state paused", "schedules list --system"],
     "schedules show": ["schedules show coded", "schedules show made", "schedules show expected"],
     "schedules next": ["schedules next coded"],
@@ -101,7 +113,7 @@ def ids(store: Lineshaft, make_job: MakeJob) -> dict[str, str]:
     """A job in each state, one that has logged, and a schedule of each kind."""
     found = {state.value: make_job(state, queue=f"q-{state}").id for state in MADE}
 
-    @store.task(name="talk")
+    @store.task(name="talk", breaker="smtp", concurrency=Concurrency(2, name="crm"), rate=Rate(9, "1s", name="api"))
     def talk() -> None:
         import logging
 

@@ -9,7 +9,21 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from lineshaft.ids import new_id
-from lineshaft.store import claim, control, depth, enqueue, explain, finish, inspect, rates, upkeep
+from lineshaft.store import (
+    claim,
+    control,
+    depth,
+    enqueue,
+    explain,
+    finish,
+    gates,
+    grants,
+    inspect,
+    line,
+    rates,
+    rules,
+    upkeep,
+)
 from lineshaft.store.queries import Statements
 from tests.plugins.engines import KEPT_UNTIL, NOW, WORKER, new_row
 
@@ -21,17 +35,47 @@ if TYPE_CHECKING:
 
 BATCH = 100
 UNIQUE = Statements("unique", "lineshaft.features.unique")
-BY_NAME: dict[str, Statement] = {
-    name: statement
-    for module in (claim, enqueue, depth, finish, upkeep, control, inspect, rates, explain)
-    for name, statement in module.SQL.by_name.items()
-} | UNIQUE.by_name
+LIMITS = Statements("limits", "lineshaft.features.limits")
+BY_NAME: dict[str, Statement] = (
+    {
+        name: statement
+        for module in (
+            claim,
+            enqueue,
+            depth,
+            finish,
+            upkeep,
+            control,
+            inspect,
+            rates,
+            explain,
+            gates,
+            line,
+            grants,
+            rules,
+        )
+        for name, statement in module.SQL.by_name.items()
+    }
+    | UNIQUE.by_name
+    | LIMITS.by_name
+)
 RARE = {
     "plan_for_values": "before a count; it reads nothing",
     "set_paused": "somebody pauses a queue; it writes one row",
     "lock_queue": "somebody limits a queue; it locks one row",
     "set_limits": "somebody limits a queue; it writes one row",
     "ensure_history": "once an hour; it makes partitions",
+    "lock_flow": "somebody changes what limits a queue; it locks one row",
+    "set_flow": "somebody changes what limits a queue; it writes one row",
+    "revoke_queue": "somebody limits a queue more strictly; it deletes a row a worker",
+    "revoke_worker": "once a worker that is gone; reads a row a gated queue and worker",
+    "declare_worker": "once a worker; it writes a row a gated queue",
+    "list_rules": "somebody lists limits; it reads a row a limit",
+    "read_rules": "once a worker; it reads a row a limit of its code",
+    "lock_rule": "somebody changes a limit; it locks one row",
+    "put_rules": "once a deploy; it writes a row a limit",
+    "override_rule": "somebody changes a limit; it writes one row",
+    "wake_gates": "somebody changes a limit; it reads the gates that have a line",
     "register_worker": "once a worker",
     "set_draining": "once a worker",
     "set_blocked": "a job blocks an event loop, or does no longer; it writes one row",
@@ -40,6 +84,9 @@ RARE = {
     "last_of_chunk": "once an hour, a chunk of keys at a time",
     "lock_unheld": "once an hour, a chunk of keys at a time",
     "delete_unheld": "once an hour, a chunk of keys at a time",
+    "last_gate_of_chunk": "once an hour, a chunk of gates at a time",
+    "delete_idle_gates": "once an hour, a chunk of gates at a time",
+    "delete_void_slots": "once an hour; reads the slots, of which there are about as many as jobs that run",
 }
 WIDE = {
     "count_live": "counts what a filter means",
@@ -54,6 +101,10 @@ WIDE = {
     "lock_oldest": "sorts what is ready in a full queue that drops jobs",
     "purge_queue": "deletes every waiting job of a queue",
 }
+LONG_LINE = "k=long"
+"""The gate in whose line most parked jobs stand."""
+GATES = ("k=few", LONG_LINE, *(f"k={number}" for number in range(98)))
+"""Two with jobs in their lines and inside, and many of which nothing is known."""
 OLDEST = "00000000-0000-7000-8000-000000000000"
 """A cursor before which nothing was made: what such a page reads, it reads in vain."""
 WIDE_ON_SQLITE = {"list_completed": "passes over the unfinished jobs that are newer: no index tells completed ones"}
@@ -81,7 +132,7 @@ def hot_cases(known: Known) -> dict[str, Case]:
     """Return every hot statement as it is run with a batch of 100."""
     return {
         **_enqueue(known), **_claim(known), **_finish(known), **_beat(known), **_ask(known), **_look(known),
-        **_why(known), **_unique(known),
+        **_why(known), **_unique(known), **_gates(known), **_line(known), **_limits(known),
     }  # fmt: skip
 
 
@@ -93,11 +144,14 @@ def _enqueue(known: Known) -> dict[str, Case]:
     rows = sorted((new_row() for _ in range(BATCH)), key=lambda row: row["id"])
     again = [{**row, "id": job_id} for row, job_id in zip(rows, known.finished, strict=True)]
     own = [{"id": row["id"], "args": row["args"]} for row in rows]
+    placed = [{**row, "gate": LONG_LINE, "stage": 5, "turn": NOW, "sequence": "s", "fair": "a"} for row in rows]
     return {
         "insert_job": _case("insert_job", new_row()),
         "insert_jobs": _case("insert_jobs", {"is_checked": False}, rows),
         "insert_jobs again": _case("insert_jobs", {"is_checked": True}, again),
         "insert_like_jobs": _case("insert_like_jobs", new_row(), own),
+        "insert_placed_jobs": _case("insert_placed_jobs", {"is_checked": False}, placed),
+        "fair_queues": _case("fair_queues", {"queues": ["default"]}),
         "drop_finished_resends": _case("drop_finished_resends", {"ids": known.finished}),
         "existing_ids": _case("existing_ids", {"ids": known.finished}),
         "lock_limited_queues": _case("lock_limited_queues", {"queues": ["default"]}),
@@ -105,16 +159,20 @@ def _enqueue(known: Known) -> dict[str, Case]:
 
 
 def _claim(known: Known) -> dict[str, Case]:
-    taken = {"queue": "default", "limit": BATCH, "worker": WORKER, "now": NOW}
-    place = {"rank": 0, "run_at": NOW, "id": known.waiting[0]}
+    taken = {"queue": "default", "limit": BATCH, "worker": WORKER, "now": NOW, "is_granted": True}
+    place = {"rank": 0, "turn": NOW, "id": known.waiting[0]}
+    granted = {"queue": "default", "limit": BATCH, "worker": WORKER, "now": NOW, "places": 1}
     return {
         "claim_jobs": _case("claim_jobs", taken),
+        "claim_granted": _case("claim_granted", granted),
+        "claim_granted without a grant": _case("claim_granted", {**granted, "places": 1_000}),
         "claim_jobs of an empty queue": _case("claim_jobs", {**taken, "queue": "empty"}),
         "claim_jobs_from": _case("claim_jobs_from", {**taken, **place}),
         "claim_aged": _case("claim_aged", {**taken, "rank": 0, "before": NOW + 1}),
         "waiting_heads": _case("waiting_heads", {"queue": "default"}),
         "waiting_heads of an empty queue": _case("waiting_heads", {"queue": "empty"}),
         "first_before": _case("first_before", {**place, "queue": "default", "rank": 1}),
+        "place_of": _case("place_of", {"id": known.waiting[0]}),
         "promote_due": _case("promote_due", {"now": NOW, "limit": BATCH}),
         "next_due": _case("next_due"),
         "expire_overdue": _case("expire_overdue", {"now": NOW, "expires_at": KEPT_UNTIL, "limit": BATCH}),
@@ -147,6 +205,12 @@ def _beat(known: Known) -> dict[str, Case]:
     return {
         "beat": _case("beat", {"worker": WORKER, "server": "", "now": NOW, "load": None, "oldest": 0}),
         "set_idle": _case("set_idle", {"worker": WORKER, "is_idle": True}),
+        "read_gated": _case("read_gated", {"queues": ["default"], "worker": WORKER}),
+        "write_grants": _case("write_grants", {"worker": WORKER}, [{"queue": "default", "places": 5}]),
+        "trim_grant": _case("trim_grant", {"queue": "default", "worker": WORKER, "places": 1}),
+        "own_places": _case("own_places", {"queue": "default", "worker": WORKER}),
+        "list_grants": _case("list_grants", {"queue": "default"}),
+        "see_flow": _case("see_flow", {"queue": "default"}),
         "suspects": _case("suspects", silent),
         "cancel_requests": _case("cancel_requests", {"worker": WORKER, "ids": [one.id for one in known.held]}),
     }
@@ -199,7 +263,7 @@ def _look(_known: Known) -> dict[str, Case]:
 
 def _why(known: Known) -> dict[str, Case]:
     """What is asked to explain a job; its looks at a queue stop at the batch."""
-    behind_all = {"queue": "default", "rank": 100, "run_at": NOW, "id": known.waiting[0], "limit": BATCH}
+    behind_all = {"queue": "default", "rank": 100, "turn": NOW, "id": known.waiting[0], "limit": BATCH}
     return {
         "explain_job": _case("explain_job", {"id": known.waiting[0]}),
         "explain_job finished": _case("explain_job", {"id": known.finished[0]}),
@@ -208,6 +272,59 @@ def _why(known: Known) -> dict[str, Case]:
         "count_ahead of an empty queue": _case("count_ahead", {**behind_all, "queue": "empty"}),
         "held_at_head": _case("held_at_head", {"queue": "default", "limit": BATCH}),
         "held_at_head of an empty queue": _case("held_at_head", {"queue": "empty", "limit": BATCH}),
+    }
+
+
+def _gates(known: Known) -> dict[str, Case]:
+    """What one step for gates asks and writes."""
+    keys, moves = {"keys": list(GATES)}, {"tat": NOW, "state": None, "wake_at": NOW}
+    held = [{"job": one.id, "gate": LONG_LINE, "claim": one.claim} for one in known.held]
+    return {
+        "lock_gates": _case("lock_gates", keys),
+        "add_gates": _case("add_gates", {}, [{"key": key, "rule": "k"} for key in sorted(GATES)]),
+        "read_gates": _case("read_gates", keys),
+        "move_gates": _case("move_gates", {}, [{"key": key, **moves} for key in sorted(GATES)]),
+        "due_gates": _case("due_gates", {"now": NOW, "limit": BATCH}),
+        "next_wake": _case("next_wake"),
+        "take_slots": _case("take_slots", {}, held),
+        "remove_slots": _case("remove_slots", {"ids": [one.id for one in known.held]}),
+        "gates_of": _case("gates_of", {"ids": [one.id for one in known.held]}),
+    }
+
+
+def _line(known: Known) -> dict[str, Case]:
+    """What puts jobs into lines and lets them out."""
+    parked = [{"id": one.id, "key": one.key, "claim": one.claim, "gate": LONG_LINE} for one in known.held]
+    unclaimed = [{"id": job_id, "key": number, "gate": LONG_LINE} for number, job_id in enumerate(known.waiting)]
+    joining = [{"id": one.id, "key": one.key, "claim": one.claim, "sequence": "s"} for one in known.held]
+    heads = {"keys": list(GATES), "queue": "default", "limit": BATCH, "worker": WORKER, "now": NOW}
+    many, few = [{"key": LONG_LINE, "count": BATCH}], [{"key": key, "count": 1} for key in sorted(GATES)]
+    return {
+        "park_jobs": _case("park_jobs", {"worker": WORKER}, parked),
+        "park_ready": _case("park_ready", {"queue": "default", "limit": BATCH}),
+        "park_ready of an empty queue": _case("park_ready", {"queue": "empty", "limit": BATCH}),
+        "park_unclaimed": _case("park_unclaimed", {}, unclaimed),
+        "release_line of one gate": _case("release_line", {}, many),
+        "release_line of many gates": _case("release_line", {}, few),
+        "release_jobs": _case("release_jobs", {"ids": known.waiting}),
+        "join_sequences": _case("join_sequences", {}, joining),
+        "leave_gates": _case(
+            "leave_gates", {}, [{"id": one.id, "key": one.key, "claim": one.claim} for one in known.held]
+        ),
+        "claim_heads": _case("claim_heads", heads),
+        "claim_heads of another queue": _case("claim_heads", {**heads, "queue": "empty"}),
+    }
+
+
+def _limits(known: Known) -> dict[str, Case]:
+    """What is asked of limits for people; its looks at a line stop at the batch."""
+    return {
+        "gates_of_rule": _case("gates_of_rule", {"name": "k", "limit": BATCH}),
+        "occupancy": _case("occupancy", {"keys": list(GATES[:10]), "limit": BATCH}),
+        "stand": _case("stand", {"id": known.waiting[0], "limit": BATCH}),
+        "holders": _case("holders", {"gate": LONG_LINE, "limit": BATCH}),
+        "holders of an empty gate": _case("holders", {"gate": "k=none", "limit": BATCH}),
+        "line_length": _case("line_length", {"gate": LONG_LINE, "limit": BATCH}),
     }
 
 

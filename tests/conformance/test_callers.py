@@ -18,6 +18,8 @@ from django.db import connection as django_connection
 from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
 from sqlalchemy.orm import Session, scoped_session, sessionmaker
 
+from lineshaft.app.placing import draw_of
+from lineshaft.clock import SECOND
 from lineshaft.config import parse_store
 from lineshaft.engines.base import ConflictError
 from lineshaft.engines.callers import caller_tx, is_async_connection, needs_calling_thread
@@ -25,9 +27,14 @@ from lineshaft.engines.postgres import PostgresEngine
 from lineshaft.engines.postgres.prepared import number_parameters
 from lineshaft.engines.sqlite import SqliteEngine
 from lineshaft.errors import ConfigError, QueueFull, SchemaError, StoreClosedError, StoreError
+from lineshaft.feature import Incoming
+from lineshaft.options import Fair, Options
+from lineshaft.options.fair import UNIT
 from lineshaft.store.closure import Closure, close_store
 from lineshaft.store.enqueue import NewRow, insert_jobs
+from lineshaft.store.fairness import change_fair
 from lineshaft.store.migrate import migrate
+from lineshaft.store.placing import store_incoming
 from tests.conformance.caller_kinds import COMMITTING, TRANSACTIONAL, Caller, Store
 
 if TYPE_CHECKING:
@@ -35,6 +42,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 OWN_ROW = "insert into {}own values (1)"
+AT = 1_790_000_000_000_000
+TENANTS = ("other", "acme")
 
 
 @pytest.fixture(scope="module")
@@ -171,6 +180,44 @@ def test_limited_queue(store: Store, caller: Caller) -> None:
         store.enqueue(caller.connection, new_rows(2))
     caller.commit()
     assert store.jobs() == ids(rows)
+
+
+@every_kind
+def test_fair_queue(store: Store, caller: Caller) -> None:
+    """In the caller's transaction too jobs of a fair queue draw turns; where others can write, nobody waits for it."""
+    store.engine.write(lambda tx: change_fair(tx, "mail", Fair("tenant"), now=AT))
+    rows = new_rows(3, tenant="acme")
+    with store.tx(caller.connection) as tx:
+        store_incoming(tx, as_incoming(rows), AT, draw=draw_of(store.engine))
+    if store.engine.dialect == "postgres":
+        more = new_rows(2, tenant="acme")
+        store.engine.write(lambda tx: store_incoming(tx, as_incoming(more), AT, draw=draw_of(store.engine)))
+        rows += more
+    caller.commit()
+    turns = dict(store.look(f"select id, turn from {store.table('job')}"))
+    places = [{str(job): turn for job, turn in turns.items()}[one] for one in ids(rows)]
+    assert places == sorted(set(places))
+
+
+@every_kind
+def test_rolled_back_turns(store: Store, caller: Caller) -> None:
+    """A rollback leaves no job and holds nobody up: the next of the tenant comes right behind what is there."""
+    store.engine.write(lambda tx: change_fair(tx, "mail", Fair("tenant"), now=AT))
+    with store.tx(caller.connection) as tx:
+        store_incoming(tx, as_incoming(new_rows(50, tenant="acme")), AT, draw=draw_of(store.engine))
+    caller.rollback()
+    assert store.jobs() == []
+    later = AT + 12 * SECOND
+    for tenant in ("other", "acme"):
+        jobs = as_incoming(new_rows(1, tenant=tenant, run_at=later))
+        store.engine.write(lambda tx, jobs=jobs: store_incoming(tx, jobs, later))
+    [[other], [acme]] = [store.look(f"select turn from {store.table('job')} where tenant = '{one}'") for one in TENANTS]
+    assert acme - other <= 2 * UNIT
+
+
+def as_incoming(rows: list[NewRow]) -> list[Incoming]:
+    """Return jobs as an app stores them."""
+    return [Incoming(dict(row), Options(), None) for row in rows]
 
 
 @every_kind

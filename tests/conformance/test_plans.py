@@ -20,7 +20,18 @@ from lineshaft.engines.postgres.transaction import PostgresTx, bind, in_schema
 from lineshaft.ids import new_id
 from lineshaft.store import inspect
 from lineshaft.transitions import Held, State
-from tests.conformance.plan_cases import BATCH, BY_NAME, RARE, WIDE, WIDE_ON_SQLITE, Case, Known, hot_cases, padded
+from tests.conformance.plan_cases import (
+    BATCH,
+    BY_NAME,
+    LONG_LINE,
+    RARE,
+    WIDE,
+    WIDE_ON_SQLITE,
+    Case,
+    Known,
+    hot_cases,
+    padded,
+)
 from tests.plugins.engines import WORKER, claim_held
 
 if TYPE_CHECKING:
@@ -58,6 +69,33 @@ SETTLE: Final = Statement(
 """Of ten waiting jobs one is put off and one gets a deadline; of a hundred of each, one is due or overdue."""
 
 
+GATE: Final = Statement(
+    "gate",
+    Sql.parse(
+        "insert or ignore into lineshaft_worker"
+        " (id, host, pid, version, queues, tasks, started_at, heartbeat_at, server)"
+        " values (:worker, 'h', 1, '1', '{\"default\":5}', '[]', 1, 1, '');\n"
+        "insert or ignore into lineshaft_queue (name, flow, is_gated) values ('default', '{\"concurrency\":500}', 1);\n"
+        "insert or ignore into lineshaft_gate (key, rule) values ('queue:default', 'queue:default');\n"
+        "insert or ignore into lineshaft_queue_grant (queue, worker, places) values ('default', :worker, 500);\n",
+        "sqlite", (),
+    ),
+    Sql.parse(
+        "with worker as (insert into lineshaft.worker"
+        " (id, host, pid, version, queues, tasks, started_at, heartbeat_at, server) overriding system value"
+        " values (%(worker)s, 'h', 1, '1', '{\"default\":5}', '[]', 1, 1, '') on conflict do nothing),"
+        " queue as (insert into lineshaft.queue (name, flow, is_gated)"
+        " values ('default', '{\"concurrency\":500}', true) on conflict do nothing),"
+        " gate as (insert into lineshaft.gate (key, rule)"
+        " values ('queue:default', 'queue:default') on conflict do nothing)"
+        " insert into lineshaft.queue_grant (queue, worker, places)"
+        " values ('default', %(worker)s, 500) on conflict do nothing",
+        "postgres", (),
+    ),
+)  # fmt: skip
+"""The queue of all jobs has a limit, and the worker a grant of it."""
+
+
 def fill(engine: Engine, size: str) -> Known:
     """Fill a store, have some jobs held by a worker, and return what is where."""
     live, finished = SIZES[size]
@@ -65,7 +103,9 @@ def fill(engine: Engine, size: str) -> Known:
     filler.add_finished(finished)
     filler.add_waiting(live)
     engine.write(lambda tx: tx.run(SETTLE, {}))
+    engine.write(lambda tx: tx.run(PARK, {"gate": LONG_LINE}))
     held = claim_held(engine, limit=BATCH)
+    engine.write(lambda tx: tx.run(GATE, {"worker": WORKER}))
     return known_of(engine, held)
 
 
@@ -87,8 +127,30 @@ PARAMETER: Final = re.compile(r"%\((\w+)\)s")
 NEWEST: Final = """
 select name, parameter_types::text[] from pg_prepared_statements where statement = %s order by prepare_time desc limit 1
 """
-FULL_SCAN: Final = re.compile(r"^SCAN (lineshaft_)?(job|unique_key|job_log|schedule|tick)$")
+FULL_SCAN: Final = re.compile(r"^SCAN (lineshaft_)?(job|unique_key|job_log|schedule|tick|gate|slot)$")
 SORT: Final = re.compile(r"USE TEMP B-TREE FOR (?!DISTINCT|GROUP BY)")  # steps tell what a group was made of
+
+PARK: Final = Statement(
+    "park",
+    Sql.parse(
+        "update lineshaft_job set stage = 5, gate = iif(run_at % 1000 = 1, 'k=few', :gate)"
+        " where stage = 1 and run_at % 2;\n"
+        "update lineshaft_job set gate = :gate, sequence = 's' where stage = 1 and run_at % 2000 = 2;\n"
+        "insert into lineshaft_gate (key, rule, wake_at) values ('k=few', 'k', 0), (:gate, 'k', 0)"
+        " on conflict do nothing;\n",
+        "sqlite", (),
+    ),
+    Sql.parse(
+        "with parked as (update lineshaft.job"
+        " set stage = 5, gate = case when run_at %% 1000 = 1 then 'k=few' else %(gate)s end"
+        " where stage = 1 and run_at %% 2 = 1), member as (update lineshaft.job"
+        " set gate = %(gate)s, sequence = 's' where stage = 1 and run_at %% 2000 = 2)"
+        "insert into lineshaft.gate (key, rule, wake_at) values ('k=few', 'k', 0), (%(gate)s, 'k', 0)"
+        " on conflict do nothing",
+        "postgres", (),
+    ),
+)  # fmt: skip
+"""Half of the waiting jobs stand in the line of one gate, some of them in that of another, and some are inside."""
 
 every_size = pytest.mark.parametrize("size", SIZES)
 every_statistics = pytest.mark.parametrize("statistics", ["fresh", "stale", "none"])
@@ -158,7 +220,7 @@ class PostgresPlan:
 
 def _faults(node: dict[str, Any]) -> Iterator[str]:
     kind, table = node["Node Type"], node.get("Relation Name", "")
-    is_ours = table.startswith(("job", "history", "unique_key", "schedule", "tick"))
+    is_ours = table.startswith(("job", "history", "unique_key", "schedule", "tick", "gate", "slot"))
     rows = sum(node.get(key, 0) for key in ("Actual Rows", "Rows Removed by Filter", "Rows Removed by Index Recheck"))
     rows *= node["Actual Loops"]
     if kind == "Seq Scan" and is_ours:
@@ -182,7 +244,7 @@ class PostgresPlans:
 
     def analyze(self) -> None:
         """Make statistics."""
-        for table in ("job", "history", "unique_key"):
+        for table in ("job", "history", "unique_key", "gate", "slot"):
             self._connection.execute(in_schema(f"analyze lineshaft.{table}", self.engine.schema), prepare=False)
 
     def close(self) -> None:

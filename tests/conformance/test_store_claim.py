@@ -196,7 +196,7 @@ def test_concurrent_claims_share_the_queue(
     def take_all(number: int) -> list[Place]:
         taken: list[Place] = []
         while found := claim(engine, limits[number], worker=number + 1):
-            taken += [(one.rank, one.run_at, one.held.id) for one in found]
+            taken += [(one.rank, one.turn, one.held.id) for one in found]
         return taken
 
     shares = race(len(limits), take_all)

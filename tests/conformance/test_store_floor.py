@@ -76,7 +76,7 @@ def test_a_claim_from_a_place_does_not_read_what_lies_before_it(postgres_engine:
     for statement in (claim.SQL.claim_jobs_from, claim.SQL.first_before):
         plan = explained(postgres_engine, statement)
         line = next(one for one in plan if condition in one and "rank" in one)
-        assert "ROW(rank, run_at, id)" in line, plan
+        assert "ROW(rank, COALESCE(turn, run_at), id)" in line, plan
         assert not any("Filter" in one and "ROW(" in one for one in plan), plan
         assert not any("Sort" in one or "Seq Scan on job" in one for one in plan), plan
 
@@ -85,7 +85,7 @@ def explained(engine: Engine, statement: Statement) -> list[str]:
     """Explain a statement with the engine's own session settings, in its generic plan."""
     postgres = cast("PostgresEngine", engine)
     place = Place(0, NOW, "80000000-0000-7000-8000-000000000000")
-    params = {"queue": "default", "limit": 100, "worker": WORKER, "now": NOW} | place._asdict()
+    params = {"queue": "default", "limit": 100, "worker": WORKER, "now": NOW, "is_granted": False} | place._asdict()
     text = b"explain " + in_schema(statement.postgres.parts[0], postgres.schema)
     with postgres.transaction() as tx:
         return [line for (line,) in tx.connection.execute(text, bind(statement, params, None)).fetchall()]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import settings
@@ -21,6 +21,8 @@ from lineshaft.engines.base import Sql, Statement
 from lineshaft.store import control, inspect
 from lineshaft.store.claim import claim_jobs, expire_overdue, promote_due
 from lineshaft.store.finish import write_transitions
+from lineshaft.store.gates import Move, lock_and_read, read_gates, write_step
+from lineshaft.store.line import Parked, Unclaimed, park_ready, park_unclaimed
 from lineshaft.store.migrate import migrate
 from lineshaft.transitions import FINAL, MOVES, UNFINISHED, Close, Complete, PutBack, Reason, Stage, State, state_of
 from tests.plugins.engines import ERROR, KEPT_UNTIL, NOW, new_row, open_engine, store_rows
@@ -28,13 +30,13 @@ from tests.plugins.engines import ERROR, KEPT_UNTIL, NOW, new_row, open_engine, 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from lineshaft.engines.base import Engine
+    from lineshaft.engines.base import Engine, Tx
     from lineshaft.transitions import Held, Transition
 
 EMPTY = Statement(
     "empty",
-    Sql.parse("delete from lineshaft_job", "sqlite", ()),
-    Sql.parse("truncate lineshaft.job, lineshaft.history", "postgres", ()),
+    Sql.parse("delete from lineshaft_job;\ndelete from lineshaft_gate;\n", "sqlite", ()),
+    Sql.parse("truncate lineshaft.job, lineshaft.history, lineshaft.gate", "postgres", ()),
 )
 LEGAL = {(a, b) for sources, targets, _ in MOVES.values() for a in sources for b in targets}
 # A job that was put back after a cancel request is asked to stop from its next claim's first moment on.
@@ -44,6 +46,7 @@ NEW = st.tuples(st.integers(-2, 2), st.sampled_from([-1, 0, 0, 2]), st.sampled_f
 HELD = {State.RUNNING, State.CANCELLING}
 WAITING = {State.QUEUED, State.SCHEDULED, State.RETRYING}
 
+GATE = "report=42"
 ENDINGS: dict[str, Callable[[Held, int], Transition]] = {
     "complete": lambda held, _: Complete(held, "1"),
     "die": lambda held, _: Close(held, Stage.DEAD, Reason.ERROR, ERROR),
@@ -70,6 +73,9 @@ class Model:
     attempts_before: int = 0
     is_asked: bool = False
     held: Held | None = None
+    has_gate: bool = False
+    """Whether it belongs to the gate, or stands in its line."""
+    is_parked: bool = False
 
 
 class StoreMachine(RuleBasedStateMachine):
@@ -135,7 +141,7 @@ class StoreMachine(RuleBasedStateMachine):
     @rule(limit=st.integers(1, 3), worker=st.integers(1, 2))
     def claim(self, limit: int, worker: int) -> None:
         """Take jobs; they come in order and numbered."""
-        queued = [job for job in self.jobs.values() if job.state is State.QUEUED]
+        queued = [job for job in self.jobs.values() if job.state is State.QUEUED and not job.is_parked]
         first = sorted(queued, key=lambda job: (job.rank, job.run_at, job.id))[:limit]
         claimed = self.engine.write(
             lambda tx: claim_jobs(tx, queue="default", limit=limit, worker=worker, now=self.now)
@@ -183,6 +189,7 @@ class StoreMachine(RuleBasedStateMachine):
             stage = Stage.READY if job.is_asked else one.stage
             self.move(job, state_of(stage, is_held=False, is_cancel_requested=job.is_asked))
             job.attempt -= one.gives_attempt_back
+            job.has_gate = job.has_gate and stage == Stage.READY
             job.run_at = self.now if job.is_asked else job.run_at if one.run_at is None else one.run_at
 
     def write(self, one: Transition) -> list[Transition]:
@@ -190,6 +197,55 @@ class StoreMachine(RuleBasedStateMachine):
         return self.engine.write(
             lambda tx: write_transitions(tx, [one], worker=one.held.worker, now=self.now, keep=lambda _: KEPT_UNTIL)
         )
+
+    @precondition(lambda self: self.has(State.RUNNING))
+    @rule(data=st.data())
+    def park(self, data: st.DataObject) -> None:
+        """Refuse a job that was just claimed: it stands in the gate's line and has not been tried."""
+        if not (job := self.pick(data, State.RUNNING)) or job.held is None:
+            return
+        held = job.held
+        self.step(parked=[Parked(held, GATE)], worker=held.worker)
+        self.move(job, State.QUEUED)
+        job.attempt -= 1
+        job.has_gate = job.is_parked = True
+
+    @precondition(lambda self: self.has(State.QUEUED))
+    @rule(limit=st.integers(1, 3))
+    def park_without_a_claim(self, limit: int) -> None:
+        """Give ready jobs into the line that nobody has claimed and no gate has released, the first ones."""
+        queued = [job for job in self.jobs.values() if job.state is State.QUEUED and not job.has_gate]
+        first = sorted((job for job in queued if not job.is_asked), key=lambda job: (job.rank, job.run_at, job.id))
+        found = self.engine.read(lambda tx: park_ready(tx, "default", limit))
+        assert [one.id for one in found] == [job.id for job in first[:limit]]
+        unclaimed = [Unclaimed(one, GATE) for one in found]
+        assert self.engine.write(lambda tx: park_unclaimed(tx, unclaimed)) == len(found)
+        self.step()
+        for job in first[:limit]:
+            job.has_gate = job.is_parked = True
+
+    @rule(count=st.integers(0, 3))
+    def admit(self, count: int) -> None:
+        """Let the heads of the line in, in order."""
+        line = [job for job in self.jobs.values() if job.is_parked]
+        first = sorted(line, key=lambda job: (job.rank, job.run_at, job.id))[:count]
+        assert self.step(releases={GATE: count}) == ({"default"} if first else set())
+        for job in first:
+            self.move(job, State.QUEUED)
+            job.is_parked = False
+
+    def step(self, **decided: Any) -> set[str]:
+        """Do a step of the gate, and see that it is looked at again exactly while it has a line."""
+
+        def decide(tx: Tx) -> set[str]:
+            lock_and_read(tx, {GATE: "report"})
+            return write_step(tx, moves=[Move(GATE, 0, None, self.now)], **decided)
+
+        queues = self.engine.write(decide)
+        has_line = self.engine.read(lambda tx: read_gates(tx, [GATE]))[GATE].wake_at is not None
+        listed = self.engine.read(lambda tx: inspect.list_jobs(tx, inspect.Filter(), limit=1_000, cursor=None))
+        assert has_line == any(row.stage == Stage.PARKED for row in listed)
+        return queues
 
     @precondition(lambda self: self.written)
     @rule(data=st.data())
@@ -221,6 +277,7 @@ class StoreMachine(RuleBasedStateMachine):
         elif job.state in WAITING:
             assert found == ({job.id}, set())
             self.move(job, State.CANCELLED)
+            job.is_parked = False
         else:
             assert found == (set(), set())
 
@@ -235,7 +292,7 @@ class StoreMachine(RuleBasedStateMachine):
         if is_allowed:
             self.move(job, State.QUEUED)
             self.jobs[job.id] = replace(
-                job, run_at=self.now, attempts_before=job.attempt, deadline=None, is_asked=False
+                job, run_at=self.now, attempts_before=job.attempt, deadline=None, is_asked=False, has_gate=False
             )
 
     @precondition(lambda self: self.has(*UNFINISHED))
@@ -249,6 +306,7 @@ class StoreMachine(RuleBasedStateMachine):
         assert self.engine.write(lambda tx: control.reschedule_job(tx, job.id, run_at=at, now=self.now)) == is_allowed
         if is_allowed:
             job.state, job.run_at = (State.SCHEDULED if delay > 0 else State.QUEUED), at
+            job.has_gate = job.is_parked = False
 
     @precondition(lambda self: self.has(*State))
     @rule(data=st.data())
@@ -276,6 +334,7 @@ class StoreMachine(RuleBasedStateMachine):
         assert {one.id for one in expired} == {job.id for job in overdue}
         for job in overdue:
             self.move(job, State.EXPIRED)
+            job.is_parked = False
 
     @invariant()
     def store_and_model_agree(self) -> None:
@@ -286,6 +345,18 @@ class StoreMachine(RuleBasedStateMachine):
             job = self.jobs[row.id]
             stored = state_of(row.stage, is_held=row.worker is not None, is_cancel_requested=bool(row.cancel_requested))
             assert (stored, row.run_at, row.attempt) == (job.state, job.run_at, job.attempt)
+            assert (row.stage == Stage.PARKED) == job.is_parked
+
+    @invariant()
+    def occupancy_follows_the_jobs(self) -> None:
+        """Compare who is in the gate: nothing counts places but the jobs themselves."""
+        inside = [job.state in HELD for job in self.jobs.values() if job.has_gate and self.is_inside(job)]
+        for gate in self.engine.read(lambda tx: read_gates(tx, [GATE])).values():
+            assert (gate.held, gate.ready) == (sum(inside), len(inside) - sum(inside))
+
+    def is_inside(self, job: Model) -> bool:
+        """Tell whether a job of the gate is held, or was let in and waits to be claimed."""
+        return job.state in HELD or (job.state is State.QUEUED and not job.is_parked)
 
 
 def drive(engine: Engine, examples: int, steps: int) -> None:

@@ -277,7 +277,7 @@ def test_changed_target_is_noticed(full: Full, empty: Engine) -> None:
         empty.write(change)
 
     break_off(full, empty, "comparing finished jobs", spoil)
-    with pytest.raises(StoreError, match=r"differs from .* in its queues, 3 of 2; it stays closed"):
+    with pytest.raises(StoreError, match=r"differs from .* in its queues, 4 of 3; it stays closed"):
         copy_store(full.engine, empty, Quiet())
     assert empty.read(closed_record) is not None
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from lineshaft.features.breaker.moves import MOVES as BREAKER_MOVES
 from lineshaft.transitions import MOVES, State
+from tools.breaker_states import BY_ITSELF, diagram
 from tools.states import UNDRAWN, page, reachable
 
 PAGE = Path(__file__).parents[2] / "docs" / "states.md"
@@ -30,3 +32,13 @@ def test_every_state_has_its_line() -> None:
     """No state is missing from the page's table."""
     lines = page().splitlines()
     assert all(any(line.startswith(f"| `{state}` |") for line in lines) for state in State)
+
+
+def test_every_move_of_a_breaker_is_drawn() -> None:
+    """Each move of a circuit breaker is an arrow of its diagram, from the state itself or from all by themselves."""
+    arrows = {line.strip() for line in diagram() if "-->" in line}
+    for name, (sources, target, _) in BREAKER_MOVES.items():
+        for source in sources:
+            froms = [source, "by_itself"] if source in BY_ITSELF else [source]
+            assert any(f"{one} --> {target}: {name}" in arrows for one in froms)
+    assert len(arrows) == 13

@@ -10,7 +10,8 @@ from lineshaft.app.why.ended import TEXTS
 ROOT = Path(__file__).parents[2]
 SECTION = (ROOT / "docs" / "jobs.md").read_text(encoding="utf-8").partition("## Why a job does not run")[2]
 TABLE = SECTION.partition("\n## ")[0].partition("| --- |")[2]
-SOURCES = sorted((ROOT / "src" / "lineshaft" / "app" / "why").glob("*.py"))
+SOURCE = ROOT / "src" / "lineshaft"
+SOURCES = [*sorted((SOURCE / "app" / "why").glob("*.py")), *sorted(SOURCE.glob("features/*/explain.py"))]
 
 
 def test_every_kind_has_its_row() -> None:

@@ -47,7 +47,7 @@ MUTANTS: Final[dict[str, Callable[[], AbstractContextManager[None]]]] = {
     "finish-without-fence": lambda: _without(finish.SQL, "complete_jobs", _FENCE),
     "put-back-without-fence": lambda: _without(finish.SQL, "put_back_jobs", _FENCE),
     "claim-what-is-held": lambda: _without(claim.SQL, "claim_jobs", " and worker is null"),
-    "claim-without-order": lambda: _without(claim.SQL, "claim_jobs", "order by rank, run_at, id ", "order by id "),
+    "claim-without-order": lambda: _without(claim.SQL, "claim_jobs", "order by rank, .*, id ", "order by id "),
     "promote-too-early": lambda: _without(claim.SQL, "promote_due", " and run_at <= :now"),
     "rescue-without-lock": lambda: replaced(LockFolder, "is_free", _constant(True)),
     "forget-lost-claims": lambda: replaced(StoreLoop, "_reconcile", _constant(None)),

@@ -15,6 +15,7 @@ from lineshaft.outcomes import Cause, Done, Snoozed
 from lineshaft.store.upkeep import orphans
 from lineshaft.testing.commits import around_commits
 from lineshaft.transitions import Close, Complete, Reason, Stage, State
+from lineshaft.worker.admission import Admission
 from lineshaft.worker.claimer import Claimer
 from lineshaft.worker.dispatch import Dispatcher
 from lineshaft.worker.finisher import Finisher
@@ -83,7 +84,7 @@ class Part:
         self.claimer = Claimer(self.engine, WORKER, {"default": 1}, 1, clock)
         self.finisher = Finisher(WORKER, clock, kept, Subscribers(), lambda: None)
         dispatcher = Dispatcher(app.runtime(), lambda *_: self.lane, self.finisher.deliver, lambda _: None)
-        self._loop = StoreLoop(self.engine, WORKER, self.claimer, self.finisher, dispatcher, kept)
+        self._loop = StoreLoop(self.engine, WORKER, self.claimer, self.finisher, dispatcher, Admission(WORKER, app, (), Subscribers()), kept)
 
     def step(self, times: int = 1) -> None:
         """Do rounds as the thread does, and look each time as it does once a second."""

@@ -46,7 +46,7 @@ _THREADED: Final = (
 )  # fmt: skip
 _FIRST_WAITING: Final = """
 select rank, run_at, id from lineshaft_job where stage = 1 and queue = ? and worker is null
- order by rank, run_at, id limit 1"""
+ order by rank, coalesce(turn, run_at), id limit 1"""
 FINAL_EVENTS: Final = ("completed", "dead", "cancelled", "expired")
 
 

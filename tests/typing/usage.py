@@ -8,7 +8,22 @@ from __future__ import annotations
 from datetime import datetime
 from typing import assert_type
 
-from lineshaft import Calendar, Job, Lineshaft, NewJob, Retry, Schedule, Tasks, Tick
+from lineshaft import (
+    Breaker,
+    Calendar,
+    Concurrency,
+    Job,
+    Limit,
+    LimitKey,
+    Lineshaft,
+    NewJob,
+    Order,
+    Rate,
+    Retry,
+    Schedule,
+    Tasks,
+    Tick,
+)
 from lineshaft.events import JobEvent, JobProgressed
 from lineshaft.explaining import Hold
 
@@ -179,3 +194,23 @@ async def schedules_have_twins() -> None:
     assert_type(await app.schedules.anext("nightly", 5), list[datetime])
     assert_type(await app.schedules.aupdate("nightly", every="1h", paused=True), Schedule)
     assert_type(await app.schedules.acreate("nightly", bare.new(7), cron="0 6 * * *"), Schedule)
+
+
+@app.task(
+    concurrency=[5, Concurrency(2, key="customer"), Order(("customer", "region"))],
+    rate=["100/m", Rate(5, "1s", cost="weight")],
+    breaker="crm",
+)
+def limited(customer: int, region: str, weight: int = 1) -> str:
+    return f"{customer} {region} {weight}"
+
+
+def limits() -> None:
+    assert_type(limited.options(concurrency=None, rate="1/s", breaker=Breaker("crm")).enqueue(7, "eu"), Job[str])
+    assert_type(app.limits.get("crm"), Limit)
+    assert_type(app.limits.update("crm", limit=3).busiest, tuple[LimitKey, ...])
+    limited.options(rate=5)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+
+
+async def alimits() -> None:
+    assert_type(await app.limits.alist(), list[Limit])

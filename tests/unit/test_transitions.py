@@ -56,7 +56,7 @@ def held(**fields: Any) -> Held:
 @pytest.mark.parametrize("stage", Stage, ids=lambda stage: stage.name)
 def test_every_stage_has_a_state(stage: Stage) -> None:
     """A row that nobody holds shows its stage, whatever was asked; a held one runs or is being stopped."""
-    at_rest = {Stage.READY: State.QUEUED}.get(stage) or State[stage.name]
+    at_rest = State.QUEUED if stage in (Stage.READY, Stage.PARKED) else State[stage.name]
     assert {state_of(stage, is_held=False, is_cancel_requested=asked) for asked in (False, True)} == {at_rest}
 
 

@@ -17,7 +17,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from lineshaft import Lineshaft, Retry, current_job
+from lineshaft import Breaker, Lineshaft, Retry, current_job
 from lineshaft.outcomes import Cancelled
 from lineshaft.retry import Fixed
 
@@ -57,6 +57,11 @@ def add(a: int, b: int = 1) -> int:
 async def add_later(a: int, b: int) -> int:
     await asyncio.sleep(0)
     return a + b
+
+
+@app.task(runs_in="process", breaker=Breaker("guarded", on=ConnectionError))
+def guarded(kind: str) -> None:
+    raise {"down": ConnectionError, "wrong": ValueError}[kind](kind)
 
 
 @task

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lineshaft.worker.claimer import Claimer, QueueSlots
+from lineshaft.worker.claimer import Claimer
+from lineshaft.worker.slots import QueueSlots
 from tests.plugins.engines import NOW, WORKER, new_row, store_rows
 
 if TYPE_CHECKING:
@@ -58,6 +59,28 @@ def test_slow_jobs_bring_none_ahead() -> None:
     for _ in range(20):
         queue.finished(10, 0, seconds=1.0)
     assert queue.room() - 20 * 10 == 10  # nothing was held: what ended counts as free places here
+
+
+def test_jobs_that_end_together_are_not_short() -> None:
+    """Jobs of one length that start together end together; that one end follows the other at once says nothing."""
+    queue = QueueSlots("default", 4)
+    for _ in range(20):
+        queue.finished(1, 0, seconds=0.1)
+        for _ in range(3):
+            queue.finished(1, 0, seconds=0.0002)
+    queue.held = 0
+    assert queue.room() <= 4 + 3  # 40 a second: what comes ahead waits for 50 ms
+
+
+def test_less_is_claimed_ahead_in_turn() -> None:
+    """In a fair queue next to nothing is claimed ahead: a newcomer whose turn is next would wait for it."""
+    queue = QueueSlots("default", 4)
+    for _ in range(20):
+        queue.finished(4, 0, seconds=0.02)
+    queue.held = 0
+    assert queue.room() == 4 + 10
+    queue.is_fair = True
+    assert queue.room() == 4 + 1
 
 
 def test_jobs_without_a_start_say_nothing() -> None:

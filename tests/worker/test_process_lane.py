@@ -192,6 +192,15 @@ def test_a_plain_function_runs_in_a_child(lane: Harness) -> None:
     assert lane.result(process_app.is_main_thread)
 
 
+def test_what_features_note_of_an_error_comes_back(lane: Harness) -> None:
+    """An error is read where it is at hand, in the child, and what was noted reaches the worker with the outcome."""
+    for kind, noted in (("down", {"breakers": [0]}), ("wrong", {})):
+        lane.lane.submit([make_run(process_app.guarded, kind)])
+        run, outcome = lane.delivered.get(timeout=LIMIT_SECONDS)
+        assert isinstance(outcome, Failed)
+        assert run.signals == noted
+
+
 def test_a_coroutine_function_runs_in_a_child(lane: Harness) -> None:
     """An `async def` task runs on the child's event loop, the one that async lifespans were entered on."""
     assert lane.result(process_app.add_later, 2, 3) == 5

@@ -14,8 +14,8 @@ from lineshaft.engines.postgres import PostgresEngine
 from lineshaft.engines.sqlite import SqliteEngine
 from lineshaft.errors import StoreUnavailableError
 from lineshaft.transitions import Transition
+from lineshaft.worker.exchange import Exchange
 from lineshaft.worker.finisher import Batch, Finisher
-from lineshaft.worker.loop import StoreLoop
 from lineshaft.worker.writer import Writer
 from tests.plugins.apps import LIMIT, StartWorker, eventually
 
@@ -33,17 +33,17 @@ class Held:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.begun, self.let_go = threading.Event(), threading.Event()
         self.error: Exception | None = None
-        original = StoreLoop._write_batch
+        original = Exchange.write
 
-        def write(loop: StoreLoop, batch: Batch) -> list[Transition]:
+        def write(exchange: Exchange, batch: Batch) -> list[Transition]:
             if not self.begun.is_set():
                 self.begun.set()
                 assert self.let_go.wait(LIMIT)
                 if self.error is not None:
                     raise self.error
-            return original(loop, batch)
+            return original(exchange, batch)
 
-        monkeypatch.setattr(StoreLoop, "_write_batch", write)
+        monkeypatch.setattr(Exchange, "write", write)
 
 
 @pytest.fixture

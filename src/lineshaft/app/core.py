@@ -13,11 +13,13 @@ from typing import TYPE_CHECKING, Any, TypeVar, Unpack
 from lineshaft import current
 from lineshaft.app.crossing import in_store_thread
 from lineshaft.app.enqueuer import Enqueuer
+from lineshaft.app.features import features_of
 from lineshaft.app.gathering import Gathering
 from lineshaft.app.imports import identity_of, import_all, path_of
 from lineshaft.app.inprocess import InProcessWorker, Queues, parse_queues, run_until_signal, stop_child_import
 from lineshaft.app.intake import Intake
 from lineshaft.app.jobs import Jobs
+from lineshaft.app.limits.declare import declare_limits
 from lineshaft.app.queues import Queues as QueuesOfStore
 from lineshaft.app.queues import Workers
 from lineshaft.app.serving import Serving, check_serving, queue_order, shared_slots
@@ -27,13 +29,10 @@ from lineshaft.app.waiter import Waiter
 from lineshaft.app.why import Explainer
 from lineshaft.blobs import Blob, Depot
 from lineshaft.blobs.references import pending
-from lineshaft.config import Migrate, Retention, Settings, load_settings
+from lineshaft.config import Migrate, Settings, load_settings
 from lineshaft.errors import ConfigError
 from lineshaft.events import Handler, Subscribers
-from lineshaft.feature import Feature
-from lineshaft.features.followup import FollowUpFeature
-from lineshaft.features.schedules.feature import SchedulesFeature
-from lineshaft.features.unique import UniqueFeature
+from lineshaft.features.breaker.declared import DeclaredBreakers
 from lineshaft.job import Job
 from lineshaft.leader import Leader, duties_of
 from lineshaft.newjob import NewJob
@@ -46,6 +45,8 @@ from lineshaft.worker.runtime import Lifespan, Middleware, Runtime
 from lineshaft.worker.worker import Worker
 
 if TYPE_CHECKING:
+    from lineshaft.app.breakers import Breakers
+    from lineshaft.app.limits import Limits
     from lineshaft.app.schedules import Schedules
     from lineshaft.app.testing import Mode, Testing
     from lineshaft.declaration import Declaration
@@ -86,7 +87,7 @@ class Lineshaft(Gathering, TaskRegistrar):
         self._store = Store(self.settings)
         self.codecs.add(Blob, pending, lambda raw: self._store.depot.load(raw))
         self._waiter = Waiter(self._store)
-        self._features = _features(self.settings.retention)
+        self._features = features_of(self.settings.retention, self._tasks)
         enqueuer = Enqueuer(self._features, self._context, self._subscribers, self.settings.retention)
         self._intake = Intake(self._store, enqueuer, self._tasks, self.settings.payload_limit)
         self._made_in = pyinspect.currentframe().f_back.f_globals.get("__name__", "")  # type: ignore[union-attr]
@@ -167,6 +168,20 @@ class Lineshaft(Gathering, TaskRegistrar):
         import_all(self._imports)
 
     @cached_property
+    def breakers(self) -> Breakers:
+        """The circuit breakers of the store."""
+        from lineshaft.app.breakers import Breakers
+
+        return Breakers(self._store, self._subscribers, DeclaredBreakers(self._tasks).names)
+
+    @cached_property
+    def limits(self) -> Limits:
+        """The limits of the store."""
+        from lineshaft.app.limits import Limits
+
+        return Limits(self._store)
+
+    @cached_property
     def schedules(self) -> Schedules:
         """The schedules of the store: what `@app.schedule` declares, and what is created at run time."""
         from lineshaft.app.schedules import Schedules
@@ -234,10 +249,11 @@ class Lineshaft(Gathering, TaskRegistrar):
     def make_worker(self, queues: Queues = None, *, lingers: bool = False, **options: Unpack[Serving]) -> Worker:
         """Return a worker that is not started; one that `lingers` keeps jobs that ignore its stop.
 
-        The store's schedules are in line with the code then.
+        The store's schedules and limits are in line with the code then.
         """
         self.load_imports()
         self.schedules.sync()
+        declare_limits(self._store, self.declared_limits.rules())
         served = parse_queues(queues, self._queues_of_tasks())
         slots, order = shared_slots(served, **options), queue_order(served, **options)
         return Worker(self.runtime(), served, slots=slots, order=order, version=VERSION, lingers=lingers)
@@ -366,13 +382,6 @@ class Lineshaft(Gathering, TaskRegistrar):
     async def aclose(self) -> None:
         """As `close`."""
         await in_store_thread(self.close)
-
-
-def _features(retention: Retention) -> list[Feature]:
-    unique = UniqueFeature()
-    features: list[Feature] = [unique, FollowUpFeature([unique])]
-    features.append(SchedulesFeature(features, retention))
-    return features
 
 
 def _known(settings: Mapping[str, Any]) -> Mapping[str, Any]:

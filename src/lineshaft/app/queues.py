@@ -10,12 +10,15 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from lineshaft.app.crossing import twin
-from lineshaft.app.limits import LIMITS, checked_limits, merged_limits
+from lineshaft.app.depths import LIMITS, checked_limits, merged_limits
+from lineshaft.app.fairness import FAIRNESS, change_fairness, checked_fairness, end_turns, fair_in
+from lineshaft.app.flows import FLOWS, checked_flow, rate_of
 from lineshaft.clock import Duration, to_datetime
 from lineshaft.errors import ConfigError
-from lineshaft.options import UNSET, Options
+from lineshaft.options import UNSET, FairBy, Options, Rate
 from lineshaft.store import control, inspect
 from lineshaft.store.depth import OnFull
+from lineshaft.store.grants import change_flow, flow_of, list_grants
 from lineshaft.store.lead import see_lead
 from lineshaft.store.rates import load_of
 from lineshaft.transitions import State, state_of
@@ -30,7 +33,7 @@ _LONGEST_NOTE: Final = 1_000
 
 @dataclass(frozen=True, slots=True)
 class Queue:
-    """A queue: whether it is paused, its depth limit, and how many unfinished jobs it holds by state."""
+    """A queue: whether it is paused, its limits, and how many unfinished jobs it holds by state."""
 
     name: str
     paused_at: datetime | None = None
@@ -44,6 +47,16 @@ class Queue:
     """What becomes of a job that does not fit in."""
     block_timeout: timedelta | None = None
     """How long an enqueue waits for room, where `on_full` is `block`."""
+    concurrency: int | None = None
+    """How many of its jobs run at once, over all workers."""
+    rate: Rate | None = None
+    """How often its jobs start, over all workers."""
+    holders: dict[int, int] = field(default_factory=dict[int, int])
+    """Which workers have how many of the places that `concurrency` allows, by their ids."""
+    fair: FairBy | None = None
+    """By whom its jobs take turns; None: they run in the order of their times."""
+    fair_weights: Mapping[str, int] = field(default_factory=dict[str, int])
+    """The weights of those that have another one than 1."""
 
     @property
     def paused(self) -> bool:
@@ -64,8 +77,8 @@ class Queues:
 
     def list(self) -> list[Queue]:
         """Return the queues that hold unfinished jobs, have settings, or are served by a worker, by name."""
-        settings, counts, workers = self._store.read(
-            lambda tx: (inspect.list_queues(tx), inspect.count_by_queue(tx), inspect.list_workers(tx))
+        settings, counts, workers, grants = self._store.read(
+            lambda tx: (inspect.list_queues(tx), inspect.count_by_queue(tx), inspect.list_workers(tx), list_grants(tx))
         )
         known = {name: rest for name, *rest in settings}
         served = {name for worker in workers for name in msgspec.json.decode(worker.queues)}
@@ -74,7 +87,10 @@ class Queues:
             state = state_of(stage, is_held=bool(is_held), is_cancel_requested=False)
             by_queue.setdefault(queue, {})[state] = count
         names = sorted(known.keys() | by_queue.keys() | served)
-        return [_queue(name, by_queue.get(name, {}), *known.get(name, ())) for name in names]
+        holders: dict[str, dict[int, int]] = {}
+        for one in grants:
+            holders.setdefault(one.queue, {})[one.worker] = one.places
+        return [_queue(name, by_queue.get(name, {}), holders.get(name, {}), *known.get(name, ())) for name in names]
 
     def get(self, name: str) -> Queue:
         """Return one queue."""
@@ -105,13 +121,25 @@ class Queues:
         max_depth_per_tenant: int | None = UNSET,
         on_full: OnFull = UNSET,
         block_timeout: Duration = UNSET,
+        concurrency: int | None = UNSET,
+        rate: str | Rate | None = UNSET,
+        fair: FairBy | None = UNSET,
+        fair_weights: Mapping[str, int] = UNSET,
     ) -> None:
-        """Change how many waiting jobs the queue may hold, from the next enqueue of any client on.
+        """Change what limits the queue; what is not said stays, and None takes a limit away.
 
-        What is not said stays. `max_depth` counts all of its jobs, `max_depth_per_tenant` those of each tenant; None
-        takes a limit away. `on_full` says what becomes of jobs that do not fit in: `reject` raises `QueueFull`;
-        `drop_oldest` cancels as many ready ones, the first of the lowest priority; `block` waits for room, up to
-        `block_timeout` (default 30 s), and raises then. Raises `ConfigError` for what cannot be.
+        `concurrency` is how many of its jobs run at once and `rate` how often they start (`"100/m"`, or a `Rate`
+        without key, cost, name and tenant), over all workers of the store, from their next claim on: jobs that run
+        already go on and count.
+
+        How many may wait counts from the next enqueue of any client on: `max_depth` counts all of its jobs,
+        `max_depth_per_tenant` those of each tenant. `on_full` says what becomes of jobs that do not fit in: `reject`
+        raises `QueueFull`; `drop_oldest` cancels as many ready ones, the first of the lowest priority; `block` waits
+        for room, up to `block_timeout` (default 30 s), and raises then.
+
+        `fair` has jobs of one priority take turns by `"tenant"`, or by `"key"`, their tasks' `fair_key`: those that are
+        enqueued or fall due from now on. `fair_weights` such as `{"acme": 3}` gives shares; who is not named has 1.
+        Raises `ConfigError` for what cannot be.
         """
         _check(name)
         changes = checked_limits(
@@ -120,7 +148,15 @@ class Queues:
             on_full=on_full,
             block_timeout=block_timeout,
         )
-        self._store.write(lambda tx, _: _change_limits(tx, name, changes))
+        flow = checked_flow(concurrency=concurrency, rate=rate)
+        turns = checked_fairness(fair=fair, fair_weights=fair_weights)
+        if not changes and not flow and not turns:
+            msg = f"nothing to change; give {', '.join((*FLOWS, *FAIRNESS, *LIMITS[:-1]))} or {LIMITS[-1]}"
+            raise ConfigError(msg)
+        now = self._store.engine.clock.now()
+        self._store.write(lambda tx, _: _change(tx, name, changes, flow, turns, now))
+        if "fair" in turns and turns["fair"] is None:
+            end_turns(self._store, name)
 
     def purge(self, name: str) -> int:
         """Delete every waiting job of the queue and return how many."""
@@ -206,6 +242,7 @@ class Workers:
 def _queue(
     name: str,
     counts: dict[State, int],
+    holders: dict[int, int],
     paused_at: int | None = None,
     max_depth: int | None = None,
     paused_by: str | None = None,
@@ -213,11 +250,27 @@ def _queue(
     max_depth_per_tenant: int | None = None,
     on_full: OnFull | None = None,
     block_timeout: int | None = None,
+    flow_text: str | None = None,
 ) -> Queue:
     at = None if paused_at is None else to_datetime(paused_at)
     longest = None if block_timeout is None else timedelta(microseconds=block_timeout)
     limits = (max_depth_per_tenant, on_full or "reject", longest)
-    return Queue(name, at, max_depth, counts, paused_by, pause_reason, *limits)
+    flow = flow_of(flow_text)
+    flows = (flow.concurrency, rate_of(flow.rate), holders)
+    fair = fair_in(flow_text)
+    turns = (None, {}) if fair is None else (fair.by, fair.weights)
+    return Queue(name, at, max_depth, counts, paused_by, pause_reason, *limits, *flows, *turns)
+
+
+def _change(
+    tx: Tx, name: str, changes: Mapping[str, Any], flow: Mapping[str, Any], turns: Mapping[str, Any], now: int
+) -> None:
+    if changes:
+        _change_limits(tx, name, changes)
+    if flow:
+        change_flow(tx, name, flow, now=now)
+    if turns:
+        change_fairness(tx, name, turns, now)
 
 
 def _change_limits(tx: Tx, name: str, changes: Mapping[str, Any]) -> None:

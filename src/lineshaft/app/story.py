@@ -64,7 +64,9 @@ class _Chapter:
         lines = (row.errors or "").splitlines()
         self._errors = [_decode_error(line) for line in lines[_error_count(seen) :]]
         self._is_held = row.stage == Stage.READY and row.worker is not None
-        self._is_started = row.claim > (seen.claim if seen else 0) and row.stage != Stage.EXPIRED
+        # One that a gate refused was claimed and never started.
+        never = row.stage in (Stage.EXPIRED, Stage.PARKED) or row.started_at is None
+        self._is_started = row.claim > (seen.claim if seen else 0) and not never
 
     def events(self) -> list[JobEvent]:
         told = [] if self._seen else [self._event(JobEnqueued, 0, self._row.created_at)]

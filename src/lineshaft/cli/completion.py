@@ -111,6 +111,16 @@ def complete_schedules(context: click.Context, _parameter: click.Parameter, star
     return _completed(context, start, partial(_schedules, start=start))
 
 
+def complete_limits(context: click.Context, _parameter: click.Parameter, start: str) -> list[CompletionItem[str]]:
+    """Complete the name of a limit."""
+    return _completed(context, start, _limits)
+
+
+def complete_breakers(context: click.Context, _parameter: click.Parameter, start: str) -> list[CompletionItem[str]]:
+    """Complete the name of a circuit breaker."""
+    return _completed(context, start, _breakers)
+
+
 def complete_workers(context: click.Context, _parameter: click.Parameter, start: str) -> list[CompletionItem[str]]:
     """Complete the id of a worker."""
     return _completed(context, start, _workers)
@@ -176,6 +186,18 @@ def _jobs(tx: Tx) -> Iterable[str]:
     from lineshaft.store import inspect
 
     return (row.id for row in inspect.list_jobs(tx, inspect.Filter(), limit=_MOST_JOBS, cursor=None))
+
+
+def _limits(tx: Tx) -> Iterable[str]:
+    from lineshaft.store.rules import list_rules
+
+    yield from (rule.name for rule in list_rules(tx) if rule.kind != "breaker")
+
+
+def _breakers(tx: Tx) -> Iterable[str]:
+    from lineshaft.features.breaker.records import list_breakers
+
+    yield from (breaker.name for breaker in list_breakers(tx, 0))
 
 
 def _schedules(tx: Tx, start: str) -> Iterable[str]:

@@ -22,6 +22,8 @@ COMMANDS: Final = {
     "migrate": ("lineshaft.cli.migrate:migrate", "Create or upgrade the store's schema."),
     "jobs": ("lineshaft.cli.jobs:jobs", "List, show, enqueue, cancel, retry and delete jobs."),
     "queues": ("lineshaft.cli.queues:queues", "List, pause, resume, limit and purge queues."),
+    "limits": ("lineshaft.cli.limits:limits", "List and change limits while workers run."),
+    "breakers": ("lineshaft.cli.breakers:breakers", "List circuit breakers, and open and close them by hand."),
     "schedules": ("lineshaft.cli.schedules:schedules", "List, explain, run, pause, create and change schedules."),
     "workers": ("lineshaft.cli.workers:workers", "List and drain the workers of the store."),
     "tasks": ("lineshaft.cli.tasks:tasks", "List the tasks that the app knows."),

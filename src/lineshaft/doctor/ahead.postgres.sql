@@ -9,6 +9,7 @@ with recursive known(queue) as (
 select queue from known where queue is not null;
 
 -- name: ready_ahead
+-- By rank only, as in all looks at what is ahead: the index gives them in its order, whichever schema the store has.
 select count(*), min(run_at)
   from (select run_at from lineshaft.job where stage = 1 and queue = %(queue)s and worker is null
-         order by rank, run_at, id limit %(most)s) as ahead;
+         order by rank limit %(most)s) as ahead;

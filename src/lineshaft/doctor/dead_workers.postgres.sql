@@ -1,5 +1,5 @@
 -- name: held_ahead
 select count(*)
   from (select worker from lineshaft.job where stage = 1 and queue = %(queue)s
-         order by rank, run_at, id limit %(most)s) as ahead
+         order by rank limit %(most)s) as ahead
  where worker = %(worker)s;

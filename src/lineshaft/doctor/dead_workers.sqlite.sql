@@ -1,5 +1,5 @@
 -- name: held_ahead
 select count(*)
   from (select worker from lineshaft_job where stage = 1 and queue = :queue
-         order by rank, run_at, id limit :most) as ahead
+         order by rank limit :most) as ahead
  where worker = :worker;

@@ -1,7 +1,7 @@
 -- name: lost_ahead
 select name, count(*)
   from (select name, losses from lineshaft.job where stage = 1 and queue = %(queue)s
-         order by rank, run_at, id limit %(most)s) as ahead
+         order by rank limit %(most)s) as ahead
  where losses > 0 group by name;
 
 -- name: lost_soon

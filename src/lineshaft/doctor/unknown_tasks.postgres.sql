@@ -9,6 +9,6 @@ select queue, name, count(*), min(unknown_since)
 -- Those of the moment in which a worker takes them to put them back.
 select queue, name, count(*), min(unknown_since)
   from (select queue, name, unknown_since from lineshaft.job where stage = 1 and queue = %(queue)s
-         order by rank, run_at, id limit %(most)s) as ahead
+         order by rank limit %(most)s) as ahead
  where unknown_since is not null
  group by queue, name;

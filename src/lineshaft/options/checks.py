@@ -11,6 +11,7 @@ import msgspec
 
 from lineshaft.clock import Duration, to_instant, to_micros
 from lineshaft.errors import ConfigError
+from lineshaft.options.flow import check_breaker, check_concurrency, check_rate
 from lineshaft.options.followups import check_follow_ups
 from lineshaft.options.unique import Unique
 from lineshaft.retry import ONCE, Retry
@@ -111,6 +112,13 @@ def _runs_in(value: str | None) -> dict[str, Any]:
     return {"runs_in": value}
 
 
+def _fair_key(value: str | None) -> dict[str, Any]:
+    if value is not None and (not isinstance(value, str) or not value):
+        msg = f"fair_key={value!r} must name the argument by which jobs take turns in fair queues, or be None"
+        raise ConfigError(msg)
+    return {"fair_key": value}
+
+
 def _keep_result(value: Duration | Literal[False] | None) -> dict[str, Any]:
     if value is True:
         msg = "keep_result=True says nothing; give a duration such as '7d', or False"
@@ -134,5 +142,9 @@ CHECKS: Final[Mapping[str, Callable[[Any], dict[str, Any]]]] = {
     "keep_result": _keep_result,
     "on_success": partial(check_follow_ups, "on_success"),
     "on_failure": partial(check_follow_ups, "on_failure"),
+    "concurrency": check_concurrency,
+    "rate": check_rate,
+    "breaker": check_breaker,
+    "fair_key": _fair_key,
     "connection": lambda value: {"connection": value},
 }

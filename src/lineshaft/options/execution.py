@@ -8,6 +8,7 @@ from typing import Any, Final, TypedDict
 
 from lineshaft.errors import UnknownTaskError
 from lineshaft.options.checks import Lane
+from lineshaft.options.flow import FLOW, dump_flow, load_flow
 from lineshaft.options.followups import FOLLOWED, follow_ups_of
 from lineshaft.options.options import Options
 from lineshaft.options.retries import dump_retry, load_retry
@@ -26,6 +27,9 @@ class Execution(TypedDict, total=False):
     timeout: int | None
     runs_in: Lane
     keep_result: int
+    concurrency: Sequence[Mapping[str, Any]]
+    rate: Sequence[Mapping[str, Any]]
+    breaker: Sequence[Mapping[str, Any]]
     on_success: Sequence[JobTemplate]
     on_failure: Sequence[JobTemplate]
 
@@ -47,6 +51,9 @@ def stored_execution(given: Mapping[str, Any], options: Options) -> Execution:
         stored["runs_in"] = options.runs_in
     if given.get("keep_result", UNSET) is not UNSET and options.keep_result is not None:
         stored["keep_result"] = options.keep_result
+    for option in FLOW:
+        if given.get(option, UNSET) is not UNSET:
+            stored[option] = dump_flow(option, getattr(options, option))
     if options.on_success:
         stored["on_success"] = follow_ups_of("on_success", options.on_success)
     if options.on_failure:
@@ -66,4 +73,5 @@ def apply_execution(options: Options, stored: Mapping[str, Any]) -> Options:
     changes = {name: value for name, value in stored.items() if name not in _AT_THE_END}
     if "retry" in changes:
         changes["retry"] = load_retry(changes["retry"])
+    changes |= {option: load_flow(option, changes[option]) for option in FLOW if option in changes}
     return replace(options, **changes)

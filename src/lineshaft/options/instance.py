@@ -7,6 +7,7 @@ from functools import lru_cache
 from typing import Any
 
 from lineshaft.newjob import NewJob
+from lineshaft.options.flow import load_places
 from lineshaft.options.options import Options
 from lineshaft.options.pace import Debounce, Pace, Throttle
 from lineshaft.options.template import JobTemplate, StoredUnique
@@ -28,8 +29,10 @@ def job_of(template: JobTemplate, *, meta: dict[str, Any], tenant: str | None = 
         tags=template.tags,
         meta={**(template.meta or {}), **meta},
         tenant=template.tenant or tenant,
+        concurrency=load_places(template.orders),
     )
-    return NewJob(template.name, template.args, options, template.execution, template.unique_text)
+    fair_text = template.fair_text
+    return NewJob(template.name, template.args, options, template.execution, template.unique_text, fair_text=fair_text)
 
 
 @lru_cache

@@ -7,7 +7,10 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from lineshaft.errors import ConfigError
+from lineshaft.options.breaker import Breaker
 from lineshaft.options.checks import CHECKS, Lane
+from lineshaft.options.flow import Place
+from lineshaft.options.limits import Rate
 from lineshaft.options.pace import Debounce
 from lineshaft.options.unique import Unique
 from lineshaft.options.unset import UNSET
@@ -38,6 +41,10 @@ class Options:
     """None: as the app's retention says; 0: not at all."""
     on_success: tuple[NewJob[Any], ...] = ()
     on_failure: tuple[NewJob[Any], ...] = ()
+    concurrency: tuple[Place, ...] = ()
+    rate: tuple[Rate, ...] = ()
+    breaker: tuple[Breaker, ...] = ()
+    fair_key: str | None = None
     connection: Any = None
 
     def but(self, **given: Any) -> Options:

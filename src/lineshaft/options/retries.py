@@ -19,8 +19,8 @@ def dump_retry(retry: Retry) -> dict[str, Any]:
     return {
         "max_attempts": retry.max_attempts,
         "backoff": _dump_backoff(retry.backoff),
-        "retry_on": _dump_errors("retry_on", retry.retry_on),
-        "give_up_on": _dump_errors("give_up_on", retry.give_up_on),
+        "retry_on": dump_errors("retry_on", retry.retry_on),
+        "give_up_on": dump_errors("give_up_on", retry.give_up_on),
     }
 
 
@@ -29,8 +29,8 @@ def load_retry(stored: Mapping[str, Any]) -> Retry:
     return Retry(
         max_attempts=stored["max_attempts"],
         backoff=_load_backoff(stored["backoff"]),
-        retry_on=_load_errors(stored["retry_on"]),
-        give_up_on=_load_errors(stored["give_up_on"]),
+        retry_on=load_errors(stored["retry_on"]),
+        give_up_on=load_errors(stored["give_up_on"]),
     )
 
 
@@ -50,13 +50,18 @@ def _load_backoff(stored: Mapping[str, Any]) -> Any:
     return _STRATEGIES[values.pop("kind")](**values)
 
 
-def _dump_errors(name: str, errors: Any) -> Any:
+def dump_errors(name: str, errors: Any) -> Any:
+    """Return exception types, or a function that picks errors, as import paths.
+
+    Raises `ConfigError`, naming the option, when one cannot be imported by name.
+    """
     if isinstance(errors, tuple):
         return [_import_path(name, one) for one in errors]
     return _import_path(name, errors)
 
 
-def _load_errors(stored: Any) -> Any:
+def load_errors(stored: Any) -> Any:
+    """Return what `dump_errors` gave; raises `ConfigError` when something in it cannot be imported."""
     return tuple(map(import_by_path, stored)) if isinstance(stored, list) else import_by_path(stored)
 
 

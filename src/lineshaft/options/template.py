@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from lineshaft.newjob import NewJob
+from lineshaft.options.flow import dump_flow, orders_of
 from lineshaft.options.pace import Debounce, Throttle
 from lineshaft.options.unique import OnConflict, Unique
 
@@ -41,6 +42,9 @@ class JobTemplate(msgspec.Struct, frozen=True, omit_defaults=True):
     unique: StoredUnique | None = None
     unique_text: str | None = None
     execution: dict[str, Any] = {}
+    fair_text: str | None = None
+    orders: tuple[dict[str, Any], ...] = ()
+    """The strict orders in which it stands; other limits are those of its task, where it is run."""
 
 
 def template_of(job: NewJob[Any]) -> JobTemplate:
@@ -62,6 +66,8 @@ def template_of(job: NewJob[Any]) -> JobTemplate:
         None if options.unique is None else _stored_unique(options.unique),
         job.unique_text,
         dict(job.execution),
+        job.fair_text,
+        tuple(dump_flow("concurrency", orders_of(options))),
     )
 
 

@@ -7,7 +7,8 @@ and defaults are not stored, so that a new default counts for waiting jobs too. 
 from __future__ import annotations
 
 from lineshaft.payload.codecs import Codecs
+from lineshaft.payload.picking import Picker
 from lineshaft.payload.signature import Signature
 from lineshaft.payload.wire import DEFAULT_LIMIT, dump_plain, load_plain
 
-__all__ = ["DEFAULT_LIMIT", "Codecs", "Signature", "dump_plain", "load_plain"]
+__all__ = ["DEFAULT_LIMIT", "Codecs", "Picker", "Signature", "dump_plain", "load_plain"]

@@ -9,6 +9,7 @@ import msgspec
 
 from lineshaft.errors import ArgumentsError, ConfigError
 from lineshaft.payload.parameters import described, read_signature
+from lineshaft.payload.picking import MISSING, Picker, check_path
 from lineshaft.payload.plan import Fit, Plan
 from lineshaft.payload.wire import DEFAULT_LIMIT, encode, load_plain, too_large
 
@@ -181,6 +182,39 @@ class Signature:
             values = {name: value for name, value in values.items() if name in chosen}
         ordered = msgspec.to_builtins(values, enc_hook=self._codecs.dump_hook, str_keys=True, order="sorted")
         return msgspec.json.encode(ordered, order="sorted").decode()
+
+    def check_path(self, path: str) -> None:
+        """Refuse a path that leads to no single argument; annotations are not looked at.
+
+        Args:
+            path: A parameter's name, then names inside it, each behind a dot.
+
+        Raises:
+            ConfigError: No parameter has that name, or it collects several.
+        """
+        check_path(self.name, self._signature, path)
+
+    def picker(self, path: str) -> Picker:
+        """Return what takes one value out of stored arguments.
+
+        Args:
+            path: As for `check_path`.
+
+        Raises:
+            ConfigError: As by `check_path`.
+        """
+        self.check_path(path)
+        return Picker(self.name, self._signature, path, self._stored_default(path.partition(".")[0]))
+
+    def _stored_default(self, name: str) -> Any:
+        parameter = self._signature.parameters.get(name)
+        if (
+            parameter is None
+            or parameter.default is inspect.Parameter.empty
+            or not self._is_storable(parameter.default)
+        ):
+            return MISSING
+        return msgspec.json.decode(self._codecs.encoder.encode(parameter.default))
 
     def _chosen(self, by: Iterable[str] | None) -> frozenset[str] | None:
         if by is None:

@@ -6,14 +6,15 @@ update lineshaft.job
  where ctid = any(array(
     select ctid from lineshaft.job
      where stage = 1 and queue = %(queue)s and worker is null
-       and not exists (select from lineshaft.queue where name = %(queue)s and paused_at is not null)
+       and not exists (select from lineshaft.queue where name = %(queue)s
+                          and (paused_at is not null or (is_gated and not %(is_granted)s::boolean)))
        and not exists (select from lineshaft.epoch where first_worker > %(worker)s)
-     order by rank, run_at, id limit %(limit)s
+     order by rank, coalesce(turn, run_at), id limit %(limit)s
        for update skip locked))
 returning id::text, claim, worker, attempt, attempts_before, losses, deadline, created_at, unknown_since,
           case when is_followed then nullif(pg_notify('lineshaft_follower', '')::text, '') end,
-          name, args, rank, run_at, is_isolated, cancel_requested, max_attempts, queue, tenant, tags, meta, options,
-          context;
+          name, args, rank, coalesce(turn, run_at), is_isolated, cancel_requested, max_attempts, queue, tenant, tags, meta,
+          options, context, gate, sequence;
 
 -- name: claim_jobs_from
 -- The comparison begins at the column behind the equality: from `queue` on it would filter and not place the scan.
@@ -22,31 +23,33 @@ update lineshaft.job
  where ctid = any(array(
     select ctid from lineshaft.job
      where stage = 1 and queue = %(queue)s and worker is null
-       and (rank, run_at, id) >= (%(rank)s::smallint, %(run_at)s::bigint, %(id)s::uuid)
-       and not exists (select from lineshaft.queue where name = %(queue)s and paused_at is not null)
+       and (rank, coalesce(turn, run_at), id) >= (%(rank)s::smallint, %(turn)s::bigint, %(id)s::uuid)
+       and not exists (select from lineshaft.queue where name = %(queue)s
+                          and (paused_at is not null or (is_gated and not %(is_granted)s::boolean)))
        and not exists (select from lineshaft.epoch where first_worker > %(worker)s)
-     order by rank, run_at, id limit %(limit)s
+     order by rank, coalesce(turn, run_at), id limit %(limit)s
        for update skip locked))
 returning id::text, claim, worker, attempt, attempts_before, losses, deadline, created_at, unknown_since,
           case when is_followed then nullif(pg_notify('lineshaft_follower', '')::text, '') end,
-          name, args, rank, run_at, is_isolated, cancel_requested, max_attempts, queue, tenant, tags, meta, options,
-          context;
+          name, args, rank, coalesce(turn, run_at), is_isolated, cancel_requested, max_attempts, queue, tenant, tags, meta,
+          options, context, gate, sequence;
 
 -- name: claim_aged
 update lineshaft.job
    set worker = %(worker)s, claim = claim + 1, attempt = attempt + 1, started_at = %(now)s, progress = null
  where ctid = any(array(
     select ctid from lineshaft.job
-     where stage = 1 and queue = %(queue)s and rank = %(rank)s::smallint and run_at < %(before)s::bigint
-       and worker is null
-       and not exists (select from lineshaft.queue where name = %(queue)s and paused_at is not null)
+     where stage = 1 and queue = %(queue)s and rank = %(rank)s::smallint
+       and coalesce(turn, run_at) < %(before)s::bigint and worker is null
+       and not exists (select from lineshaft.queue where name = %(queue)s
+                          and (paused_at is not null or (is_gated and not %(is_granted)s::boolean)))
        and not exists (select from lineshaft.epoch where first_worker > %(worker)s)
-     order by rank, run_at, id limit %(limit)s
+     order by rank, coalesce(turn, run_at), id limit %(limit)s
        for update skip locked))
 returning id::text, claim, worker, attempt, attempts_before, losses, deadline, created_at, unknown_since,
           case when is_followed then nullif(pg_notify('lineshaft_follower', '')::text, '') end,
-          name, args, rank, run_at, is_isolated, cancel_requested, max_attempts, queue, tenant, tags, meta, options,
-          context;
+          name, args, rank, coalesce(turn, run_at), is_isolated, cancel_requested, max_attempts, queue, tenant, tags, meta,
+          options, context, gate, sequence;
 
 -- name: waiting_heads
 -- A loose index scan: one step down the index for each rank, and over the jobs that run.
@@ -58,29 +61,36 @@ with recursive head as (
            select rank from lineshaft.job where stage = 1 and queue = %(queue)s and rank > head.rank
             order by rank limit 1) as following
 )
-select rank, run_at
+select rank, place
   from head cross join lateral (
-       select run_at from lineshaft.job
+       select coalesce(turn, run_at) as place from lineshaft.job
         where stage = 1 and queue = %(queue)s and rank = head.rank and worker is null
-        order by run_at limit 1) as first;
+        order by coalesce(turn, run_at) limit 1) as first;
 
 -- name: first_before
-select rank, run_at, id::text from lineshaft.job
+select rank, coalesce(turn, run_at), id::text from lineshaft.job
  where stage = 1 and queue = %(queue)s and worker is null
-   and (rank, run_at, id) < (%(rank)s::smallint, %(run_at)s::bigint, %(id)s::uuid)
+   and (rank, coalesce(turn, run_at), id) < (%(rank)s::smallint, %(turn)s::bigint, %(id)s::uuid)
    and not exists (select from lineshaft.queue where name = %(queue)s and paused_at is not null)
- order by rank, run_at, job.id limit 1;
+ order by rank, coalesce(turn, run_at), job.id limit 1;
+
+-- name: place_of
+select rank, coalesce(turn, run_at), id::text from lineshaft.job where id = %(id)s::uuid;
 
 -- name: promote_due
-with promoted as (
-    update lineshaft.job set stage = 1 where ctid = any(array(
-        select ctid from lineshaft.job where stage in (0, 2) and run_at <= %(now)s
-         order by run_at limit %(limit)s for update skip locked))
+-- All but those that have to draw a turn first; whether there are any is told.
+with due as materialized (
+    select ctid as place, fair is not null and turn is null as draws
+      from lineshaft.job where stage in (0, 2) and run_at <= %(now)s
+     order by run_at limit %(limit)s for update skip locked
+), promoted as (
+    update lineshaft.job set stage = 1 where ctid = any(array(select place from due where not draws))
     returning queue
 )
 select count(*),
        (select count(pg_notify('lineshaft_worker', queue)) from (select distinct queue from promoted) as woken
-         where exists (select from lineshaft.worker where is_idle))
+         where exists (select from lineshaft.worker where is_idle)),
+       exists (select from due where draws)
   from promoted;
 
 -- name: next_due

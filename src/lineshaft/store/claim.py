@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from operator import itemgetter
 from typing import Final, NamedTuple
 
 from lineshaft.engines.base import Row, Tx
 from lineshaft.store.queries import Statements
+from lineshaft.store.turns import promote_fair
 from lineshaft.transitions import Held
 
 SQL: Final = Statements("claim")
@@ -24,7 +25,8 @@ class Claimed(NamedTuple):
     name: str
     args: str
     rank: int
-    run_at: int
+    turn: int
+    """Its place among those of its rank: its time, or what it drew in a fair queue."""
     is_isolated: bool
     cancel_requested: bool
     max_attempts: int
@@ -34,21 +36,25 @@ class Claimed(NamedTuple):
     meta: str | None
     options: str | None
     context: str | None
+    gate: str | None = None
+    """The gate that it belongs to, which released it."""
+    sequence: str | None = None
+    """The strict order that it belongs to."""
 
 
 class Place(NamedTuple):
     """Where a job stands in its queue; a smaller one comes first."""
 
     rank: int
-    run_at: int
+    turn: int
     id: str
 
 
 class Head(NamedTuple):
-    """When the first job of a rank could have run that nobody holds."""
+    """Where the first job of a rank stands that nobody holds: since when it could have run, or its turn."""
 
     rank: int
-    run_at: int
+    turn: int
 
 
 class Expired(NamedTuple):
@@ -64,16 +70,24 @@ class Expired(NamedTuple):
     context: str | None
 
 
-def claim_jobs(tx: Tx, *, queue: str, limit: int, worker: int, now: int, start: Place | None = None) -> list[Claimed]:
-    """Take up to `limit` jobs of a queue for a worker, in order of priority, then time, then id.
+def claim_jobs(
+    tx: Tx,
+    *,
+    queue: str,
+    limit: int,
+    worker: int,
+    now: int,
+    start: Place | None = None,
+    is_granted: bool = False,
+) -> list[Claimed]:
+    """Take up to `limit` jobs of a queue for a worker, in order of priority, then turn or time, then id.
 
-    `start` leaves out what comes before it. A paused queue gives none. Jobs that somebody else is taking at this
-    moment are passed over.
+    `start` leaves out what comes before it. A paused queue gives none, and a gated one none to who has no grant of it.
+    Jobs that somebody else is taking at this moment are passed over.
     """
-    params = {"queue": queue, "limit": limit, "worker": worker, "now": now}
+    params = {"queue": queue, "limit": limit, "worker": worker, "now": now, "is_granted": is_granted}
     found = tx.run(SQL.claim_jobs_from, params | start._asdict()) if start else tx.run(SQL.claim_jobs, params)
-    found.sort(key=_by_place)
-    return [_claimed(row) for row in found]
+    return claimed_of(found)
 
 
 def waiting_heads(tx: Tx, queue: str) -> list[Head]:
@@ -81,12 +95,14 @@ def waiting_heads(tx: Tx, queue: str) -> list[Head]:
     return sorted(Head._make(row) for row in tx.run(SQL.waiting_heads, {"queue": queue}))
 
 
-def claim_aged(tx: Tx, *, queue: str, rank: int, before: int, limit: int, worker: int, now: int) -> list[Claimed]:
-    """As `claim_jobs`, only jobs of one rank whose time is earlier than `before`."""
+def claim_aged(
+    tx: Tx, *, queue: str, rank: int, before: int, limit: int, worker: int, now: int, is_granted: bool = False
+) -> list[Claimed]:
+    """As `claim_jobs`, only jobs of one rank whose turn or time is earlier than `before`."""
     params = {"queue": queue, "rank": rank, "before": before, "limit": limit, "worker": worker, "now": now}
+    params |= {"is_granted": is_granted}
     found = tx.run(SQL.claim_aged, params)
-    found.sort(key=_by_place)
-    return [_claimed(row) for row in found]
+    return claimed_of(found)
 
 
 def first_before(tx: Tx, queue: str, place: Place) -> Place | None:
@@ -95,13 +111,21 @@ def first_before(tx: Tx, queue: str, place: Place) -> Place | None:
     return Place._make(found[0]) if found else None
 
 
-def _claimed(row: Row) -> Claimed:
-    return Claimed(Held._make(row[:_HELD]), *row[_HELD:])
+def place_of(tx: Tx, job_id: str) -> Place | None:
+    """Return where an unfinished job stands in its queue."""
+    found = tx.run(SQL.place_of, {"id": job_id})
+    return Place._make(found[0]) if found else None
+
+
+def claimed_of(rows: Iterable[Row]) -> list[Claimed]:
+    """Return what a statement that claims has answered, in the order of claims."""
+    return [Claimed(Held._make(row[:_HELD]), *row[_HELD:]) for row in sorted(rows, key=_by_place)]
 
 
 def promote_due(tx: Tx, now: int) -> int:
     """Let jobs whose time has come into their queues, at most 1,000 at once, and return how many."""
-    return int(tx.run(SQL.promote_due, {"now": now, "limit": _CHUNK})[0][0])
+    count, _, has_others = tx.run(SQL.promote_due, {"now": now, "limit": _CHUNK})[0]
+    return int(count) + (promote_fair(tx, now, _CHUNK) if has_others else 0)
 
 
 def next_due(tx: Tx) -> int | None:

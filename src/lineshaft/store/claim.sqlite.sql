@@ -4,45 +4,63 @@
 select json_group_array(seq) from (
     select seq from lineshaft_job
      where stage = 1 and queue = :queue and worker is null
-       and not exists (select 1 from lineshaft_queue where name = :queue and paused_at is not null)
+       and not exists (select 1 from lineshaft_queue where name = :queue
+                          and (paused_at is not null or (is_gated and not :is_granted)))
        and not exists (select 1 from lineshaft_epoch where first_worker > :worker)
-     order by rank, run_at, id limit :limit);
+     order by rank, coalesce(turn, run_at), id limit :limit);
 update lineshaft_job set worker = :worker, claim = claim + 1, attempt = attempt + 1, started_at = :now, progress = null
  where seq in (select value from json_each(:previous));
 select json_group_array(json_array(
            id, claim, worker, attempt, attempts_before, losses, deadline, created_at, unknown_since, seq,
-           name, args, rank, run_at, is_isolated, cancel_requested, max_attempts, queue, tenant, tags, meta, options,
-           context))
+           name, args, rank, coalesce(turn, run_at), is_isolated, cancel_requested, max_attempts, queue, tenant, tags,
+           meta, options, context, gate, sequence))
   from lineshaft_job where seq in (select value from json_each(:previous));
 
 -- name: claim_jobs_from json rings-follower
+-- In three ranges of the index, each behind the one before: SQLite compares rows by an index of plain columns only.
 select json_group_array(seq) from (
-    select seq from lineshaft_job
-     where stage = 1 and queue = :queue and worker is null and (rank, run_at, id) >= (:rank, :run_at, :id)
-       and not exists (select 1 from lineshaft_queue where name = :queue and paused_at is not null)
-       and not exists (select 1 from lineshaft_epoch where first_worker > :worker)
-     order by rank, run_at, id limit :limit);
+    select seq from (
+        select seq from lineshaft_job
+         where stage = 1 and queue = :queue and worker is null
+           and rank = :rank and coalesce(turn, run_at) = :turn and id >= :id
+         order by id limit :limit)
+    union all
+    select seq from (
+        select seq from lineshaft_job
+         where stage = 1 and queue = :queue and worker is null and rank = :rank and coalesce(turn, run_at) > :turn
+         order by coalesce(turn, run_at), id limit :limit)
+    union all
+    select seq from (
+        select seq from lineshaft_job
+         where stage = 1 and queue = :queue and worker is null and rank > :rank
+         order by rank, coalesce(turn, run_at), id limit :limit)
+     limit :limit)
+ where not exists (select 1 from lineshaft_queue where name = :queue
+                    and (paused_at is not null or (is_gated and not :is_granted)))
+   and not exists (select 1 from lineshaft_epoch where first_worker > :worker);
 update lineshaft_job set worker = :worker, claim = claim + 1, attempt = attempt + 1, started_at = :now, progress = null
  where seq in (select value from json_each(:previous));
 select json_group_array(json_array(
            id, claim, worker, attempt, attempts_before, losses, deadline, created_at, unknown_since, seq,
-           name, args, rank, run_at, is_isolated, cancel_requested, max_attempts, queue, tenant, tags, meta, options,
-           context))
+           name, args, rank, coalesce(turn, run_at), is_isolated, cancel_requested, max_attempts, queue, tenant, tags,
+           meta, options, context, gate, sequence))
   from lineshaft_job where seq in (select value from json_each(:previous));
 
 -- name: claim_aged json rings-follower
 select json_group_array(seq) from (
     select seq from lineshaft_job
-     where stage = 1 and queue = :queue and rank = :rank and run_at < :before and worker is null
-       and not exists (select 1 from lineshaft_queue where name = :queue and paused_at is not null)
+     where stage = 1 and queue = :queue and rank = :rank and coalesce(turn, run_at) < :before
+       and worker is null
+       and not exists (select 1 from lineshaft_queue where name = :queue
+                          and (paused_at is not null or (is_gated and not :is_granted)))
        and not exists (select 1 from lineshaft_epoch where first_worker > :worker)
-     order by run_at, id limit :limit);
+     order by coalesce(turn, run_at), id limit :limit);
 update lineshaft_job set worker = :worker, claim = claim + 1, attempt = attempt + 1, started_at = :now, progress = null
  where seq in (select value from json_each(:previous));
 select json_group_array(json_array(
            id, claim, worker, attempt, attempts_before, losses, deadline, created_at, unknown_since, seq,
-           name, args, rank, run_at, is_isolated, cancel_requested, max_attempts, queue, tenant, tags, meta, options,
-           context))
+           name, args, rank, coalesce(turn, run_at), is_isolated, cancel_requested, max_attempts, queue, tenant, tags,
+           meta, options, context, gate, sequence))
   from lineshaft_job where seq in (select value from json_each(:previous));
 
 -- name: waiting_heads
@@ -54,23 +72,45 @@ with recursive head (rank) as (
              where job.stage = 1 and job.queue = :queue and job.rank > head.rank)
       from head where head.rank is not null
 )
-select rank, run_at from (
-    select head.rank, (select job.run_at from lineshaft_job as job indexed by lineshaft_job_ready
+select rank, place from (
+    select head.rank, (select coalesce(job.turn, job.run_at) from lineshaft_job as job indexed by lineshaft_job_ready
                         where job.stage = 1 and job.queue = :queue and job.rank = head.rank and job.worker is null
-                        order by job.run_at limit 1) as run_at
+                        order by coalesce(job.turn, job.run_at) limit 1) as place
       from head where head.rank is not null)
- where run_at is not null;
+ where place is not null;
 
 -- name: first_before
-select rank, run_at, id from lineshaft_job
- where stage = 1 and queue = :queue and worker is null and (rank, run_at, id) < (:rank, :run_at, :id)
-   and not exists (select 1 from lineshaft_queue where name = :queue and paused_at is not null)
- order by rank, run_at, id limit 1;
+-- In three ranges of the index, as in claim_jobs_from.
+select rank, place, id from (
+    select rank, place, id from (
+        select rank, coalesce(turn, run_at) as place, id from lineshaft_job
+         where stage = 1 and queue = :queue and worker is null and rank < :rank
+         order by rank, coalesce(turn, run_at), id limit 1)
+    union all
+    select rank, place, id from (
+        select rank, coalesce(turn, run_at) as place, id from lineshaft_job
+         where stage = 1 and queue = :queue and worker is null and rank = :rank and coalesce(turn, run_at) < :turn
+         order by coalesce(turn, run_at), id limit 1)
+    union all
+    select rank, place, id from (
+        select rank, coalesce(turn, run_at) as place, id from lineshaft_job
+         where stage = 1 and queue = :queue and worker is null
+           and rank = :rank and coalesce(turn, run_at) = :turn and id < :id
+         order by id limit 1)
+     limit 1)
+ where not exists (select 1 from lineshaft_queue where name = :queue and paused_at is not null);
+
+-- name: place_of
+select rank, coalesce(turn, run_at), id from lineshaft_job where id = :id and stage < 10;
 
 -- name: promote_due rings-worker
-update lineshaft_job set stage = 1 where seq in (
+-- All but those that have to draw a turn first; whether there are any is told.
+update lineshaft_job set stage = 1 where (fair is null or turn is not null) and seq in (
     select seq from lineshaft_job where stage in (0, 2) and run_at <= :now order by run_at limit :limit);
-select changes();
+select changes(), null, exists (
+    select 1 from (select fair, turn from lineshaft_job where stage in (0, 2) and run_at <= :now
+                    order by run_at limit :limit)
+     where fair is not null and turn is null);
 
 -- name: next_due
 select min(run_at) from lineshaft_job where stage in (0, 2);

@@ -11,7 +11,8 @@ delete from lineshaft.closure;
 -- name: bar_tables
 -- Does it, and answers with nothing that would be left to run. Every table is barred but what tells of the store itself.
 select lineshaft.bar_tables(%(note)s,
-    array['job', 'history', 'job_log', 'queue', 'unique_key', 'worker', 'schedule', 'tick', 'backfill']);
+    array['job', 'history', 'job_log', 'queue', 'unique_key', 'worker', 'schedule', 'tick', 'backfill', 'limit_rule',
+          'gate', 'slot', 'queue_grant', 'fair', 'limit_course']);
 
 -- name: unbar_tables
 select lineshaft.unbar_tables();

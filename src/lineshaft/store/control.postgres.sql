@@ -28,15 +28,17 @@ with asked as (
 select asked.id::text from asked, told;
 
 -- name: revive_jobs
--- The claim number goes on: a late finish of the job's former life stays fenced out.
+-- The claim number goes on: a late finish of the job's former life stays fenced out. In a fair queue it falls due at once,
+-- and so draws a turn; by its tenant, for what its key was is not kept.
 with gone as (
     delete from lineshaft.history where id = any(%(ids)s::uuid[]) and stage in (11, 12, 14) returning *
 ), back as (
     insert into lineshaft.job (id, queue, name, rank, run_at, stage, created_at, started_at, claim, attempt,
-                               attempts_before, max_attempts, tenant, tags, meta, options, context, args, errors)
-    select id, queue, name, rank, %(now)s, 1, created_at, started_at, claim, attempt, attempt,
-           attempt + max_attempts - attempts_before, tenant, tags, meta, options, context, args, errors
-      from gone
+                               attempts_before, max_attempts, tenant, tags, meta, options, context, args, errors, fair)
+    select id, queue, name, rank, %(now)s, case when is_fair then 0 else 1 end, created_at, started_at, claim, attempt, attempt,
+           attempt + max_attempts - attempts_before, tenant, tags, meta, options, context, args, errors,
+           case when is_fair then coalesce('=' || tenant, '-') end
+      from gone left join (select name as of, is_fair from lineshaft.queue) as settings on settings.of = gone.queue
     returning queue
 )
 select count(*),
@@ -44,8 +46,10 @@ select count(*),
   from back;
 
 -- name: reschedule_job
+-- It comes to its gates as a new one, and draws its turn, where it needs one, by falling due.
 with moved as (
-    update lineshaft.job set stage = %(stage)s, run_at = %(run_at)s
+    update lineshaft.job
+       set stage = case when fair is not null and turn is null then 0 else %(stage)s end, run_at = %(run_at)s, gate = null
      where id = %(id)s::uuid and worker is null returning queue
 )
 select count(*), (select count(pg_notify('lineshaft_worker', queue)) from moved) from moved;

@@ -12,16 +12,19 @@ select json_group_array(json_array(id)) from lineshaft_job
  where id in (select value from json_each(:ids)) and stage = 1 and worker is not null;
 
 -- name: revive_jobs rings-worker
--- The claim number goes on: a late finish of the job's former life stays fenced out.
-update lineshaft_job set stage = 1, worker = null, run_at = :now, attempts_before = attempt,
+-- The claim number goes on: a late finish of the job's former life stays fenced out. In a fair queue it falls due at once,
+-- and so draws a turn; by its tenant, for what its key was is not kept on PostgreSQL.
+update lineshaft_job set stage = iif(queue in (select name from lineshaft_queue where is_fair), 0, 1), worker = null, run_at = :now, attempts_before = attempt,
        max_attempts = attempt + max_attempts - attempts_before, losses = 0, is_isolated = 0, cancel_requested = 0,
-       cancel_requested_at = null, deadline = null, unknown_since = null, progress = null, reason = null, result = null, finished_at = null,
-       expires_at = null
+       cancel_requested_at = null, deadline = null, unknown_since = null, progress = null, reason = null, result = null,
+       finished_at = null, expires_at = null, gate = null, turn = null, sequence = null,
+       fair = iif(queue in (select name from lineshaft_queue where is_fair), coalesce('=' || tenant, '-'), null)
  where id in (select value from json_each(:ids)) and stage in (11, 12, 14);
 select changes();
 
 -- name: reschedule_job rings-worker
-update lineshaft_job set stage = :stage, run_at = :run_at
+-- It comes to its gates as a new one, and draws its turn, where it needs one, by falling due.
+update lineshaft_job set stage = iif(fair is not null and turn is null, 0, :stage), run_at = :run_at, gate = null
  where id = :id and stage < 10 and not (stage = 1 and worker is not null);
 select changes();
 

@@ -2,7 +2,8 @@
 -- name: take_unfinished
 select id::text, id::text, queue, name, rank, run_at, stage, created_at, started_at, worker, claim, attempt,
        attempts_before, max_attempts, losses, is_isolated::integer, cancel_requested::integer, deadline,
-       unknown_since, tenant, tags, meta, options, context, args, progress, errors, cancel_requested_at
+       unknown_since, tenant, tags, meta, options, context, args, progress, errors, cancel_requested_at, gate, turn,
+       sequence, fair
   from lineshaft.job
  where id > coalesce(%(after)s::uuid, '00000000-0000-0000-0000-000000000000'::uuid)
  order by job.id limit %(limit)s;
@@ -10,7 +11,7 @@ select id::text, id::text, queue, name, rank, run_at, stage, created_at, started
 -- name: load_unfinished
 copy lineshaft.job (id, queue, name, rank, run_at, stage, created_at, started_at, worker, claim, attempt,
        attempts_before, max_attempts, losses, is_isolated, cancel_requested, deadline, unknown_since, tenant, tags,
-       meta, options, context, args, progress, errors, cancel_requested_at)
+       meta, options, context, args, progress, errors, cancel_requested_at, gate, turn, sequence, fair)
 from stdin;
 
 -- name: take_finished
@@ -28,13 +29,14 @@ copy lineshaft.history (id, queue, name, rank, run_at, stage, created_at, starte
 from stdin;
 
 -- name: take_queues
-select name, name, paused_at, max_depth, paused_by, pause_reason, max_depth_per_tenant, on_full, block_timeout
+select name, name, paused_at, max_depth, paused_by, pause_reason, max_depth_per_tenant, on_full, block_timeout,
+       flow, is_gated::integer, is_fair::integer
   from lineshaft.queue
  where name > coalesce(%(after)s, '') order by queue.name limit %(limit)s;
 
 -- name: load_queues
 copy lineshaft.queue (name, paused_at, max_depth, paused_by, pause_reason, max_depth_per_tenant, on_full,
-                      block_timeout) from stdin;
+                      block_timeout, flow, is_gated, is_fair) from stdin;
 
 -- name: take_logs
 select job::text, claim, job::text, claim, attempt, lines, written_at from lineshaft.job_log
@@ -85,3 +87,33 @@ select id, id, schedule, since, until, at_most, only_missing::integer, next_at, 
 copy lineshaft.backfill (
        id, schedule, since, until, at_most, only_missing, next_at, enqueued, created_at, ended_at)
 from stdin;
+
+-- name: take_limit_rules
+select name, name, kind, declared, overrides, updated_at from lineshaft.limit_rule
+ where name > coalesce(%(after)s, '') order by limit_rule.name limit %(limit)s;
+
+-- name: load_limit_rules
+copy lineshaft.limit_rule (name, kind, declared, overrides, updated_at) from stdin;
+
+-- name: take_gates
+select key, key, rule, tat, state, wake_at from lineshaft.gate
+ where key > coalesce(%(after)s, '') order by gate.key limit %(limit)s;
+
+-- name: load_gates
+copy lineshaft.gate (key, rule, tat, state, wake_at) from stdin;
+
+-- name: take_turns_drawn
+select queue, rank, key, queue, rank, key, next, head, tail, step, span, drawn_at, lately from lineshaft.fair
+ where (queue, rank, key) > (coalesce(%(after)s, ''), coalesce(%(after_rank)s::smallint, -32768), coalesce(%(after_key)s, ''))
+ order by fair.queue, fair.rank, fair.key limit %(limit)s;
+
+-- name: load_turns_drawn
+copy lineshaft.fair (queue, rank, key, next, head, tail, step, span, drawn_at, lately) from stdin;
+
+-- name: take_limit_course
+select gate, at, gate, at, value, why from lineshaft.limit_course
+ where (gate, at) > (coalesce(%(after)s, ''), coalesce(%(after_at)s::bigint, 0))
+ order by limit_course.gate, limit_course.at limit %(limit)s;
+
+-- name: load_limit_course
+copy lineshaft.limit_course (gate, at, value, why) from stdin;

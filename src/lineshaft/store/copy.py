@@ -22,7 +22,7 @@ _encode: Final = msgspec.json.Encoder().encode
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """One kind of row; its tuples hold whole numbers, texts and None."""
+    """One kind of row; its tuples hold numbers, texts and None."""
 
     name: str
     title: str
@@ -51,8 +51,29 @@ UNIQUE_KEYS: Final = Table("unique_keys", "unique keys", SQL.take_unique_keys, S
 SCHEDULES: Final = Table("schedules", "schedules", SQL.take_schedules, SQL.load_schedules)
 TICKS: Final = Table("ticks", "ticks of schedules", SQL.take_ticks, SQL.load_ticks, ("after", "after_at", "after_run"))
 BACKFILLS: Final = Table("backfills", "backfills", SQL.take_backfills, SQL.load_backfills)
-TABLES: Final = (FINISHED, UNFINISHED, QUEUES, LOGS, UNIQUE_KEYS, SCHEDULES, TICKS, BACKFILLS)
-"""Everything that a store keeps but its workers, who belong to where they run."""
+LIMIT_RULES: Final = Table("limit_rules", "limits", SQL.take_limit_rules, SQL.load_limit_rules)
+GATES: Final = Table("gates", "gates of limits", SQL.take_gates, SQL.load_gates)
+TURNS: Final = Table(
+    "turns", "turns of fair queues", SQL.take_turns_drawn, SQL.load_turns_drawn, ("after", "after_rank", "after_key")
+)
+LIMIT_COURSE: Final = Table(
+    "limit_course", "courses of limits", SQL.take_limit_course, SQL.load_limit_course, ("after", "after_at")
+)
+TABLES: Final = (
+    FINISHED,
+    UNFINISHED,
+    QUEUES,
+    LOGS,
+    UNIQUE_KEYS,
+    SCHEDULES,
+    TICKS,
+    BACKFILLS,
+    LIMIT_RULES,
+    GATES,
+    TURNS,
+    LIMIT_COURSE,
+)
+"""Everything that a store keeps but its workers, who belong to where they run, and what they hold there."""
 
 # Where these columns stand in a row of UNFINISHED.
 QUEUE, WORKER, CLAIM, ATTEMPT = 1, 8, 9, 10

@@ -2,15 +2,15 @@
 -- name: take_unfinished
 select id, id, queue, name, rank, run_at, stage, created_at, started_at, worker, claim, attempt, attempts_before,
        max_attempts, losses, is_isolated, cancel_requested, deadline, unknown_since, tenant, tags, meta, options,
-       context, args, progress, errors, cancel_requested_at
+       context, args, progress, errors, cancel_requested_at, gate, turn, sequence, fair
   from lineshaft_job indexed by lineshaft_job_live
  where stage < 10 and id > coalesce(:after, '') order by id limit :limit;
 
 -- name: load_unfinished
 insert into lineshaft_job (id, queue, name, rank, run_at, stage, created_at, started_at, worker, claim, attempt,
        attempts_before, max_attempts, losses, is_isolated, cancel_requested, deadline, unknown_since, tenant, tags,
-       meta, options, context, args, progress, errors, cancel_requested_at)
-values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+       meta, options, context, args, progress, errors, cancel_requested_at, gate, turn, sequence, fair)
+values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
 
 -- name: take_finished
 -- In the order of the table itself, which reads no index.
@@ -26,14 +26,15 @@ insert into lineshaft_job (id, queue, name, rank, run_at, stage, created_at, sta
 values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
 
 -- name: take_queues
-select name, name, paused_at, max_depth, paused_by, pause_reason, max_depth_per_tenant, on_full, block_timeout
+select name, name, paused_at, max_depth, paused_by, pause_reason, max_depth_per_tenant, on_full, block_timeout,
+       flow, is_gated, is_fair
   from lineshaft_queue
  where name > coalesce(:after, '') order by name limit :limit;
 
 -- name: load_queues
 insert into lineshaft_queue (name, paused_at, max_depth, paused_by, pause_reason, max_depth_per_tenant, on_full,
-                             block_timeout)
-values (?, ?, ?, ?, ?, ?, ?, ?);
+                             block_timeout, flow, is_gated, is_fair)
+values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
 
 -- name: take_logs
 select job, claim, job, claim, attempt, lines, written_at from lineshaft_job_log
@@ -83,3 +84,33 @@ select id, id, schedule, since, until, at_most, only_missing, next_at, enqueued,
 insert into lineshaft_backfill (
        id, schedule, since, until, at_most, only_missing, next_at, enqueued, created_at, ended_at)
 values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+
+-- name: take_limit_rules
+select name, name, kind, declared, overrides, updated_at from lineshaft_limit_rule
+ where name > coalesce(:after, '') order by name limit :limit;
+
+-- name: load_limit_rules
+insert into lineshaft_limit_rule (name, kind, declared, overrides, updated_at) values (?, ?, ?, ?, ?);
+
+-- name: take_gates
+select key, key, rule, tat, state, wake_at from lineshaft_gate
+ where key > coalesce(:after, '') order by key limit :limit;
+
+-- name: load_gates
+insert into lineshaft_gate (key, rule, tat, state, wake_at) values (?, ?, ?, ?, ?);
+
+-- name: take_turns_drawn
+select queue, rank, key, queue, rank, key, next, head, tail, step, span, drawn_at, lately from lineshaft_fair
+ where (queue, rank, key) > (coalesce(:after, ''), coalesce(:after_rank, -32768), coalesce(:after_key, ''))
+ order by queue, rank, key limit :limit;
+
+-- name: load_turns_drawn
+insert into lineshaft_fair (queue, rank, key, next, head, tail, step, span, drawn_at, lately) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+
+-- name: take_limit_course
+select gate, at, gate, at, value, why from lineshaft_limit_course
+ where (gate, at) > (coalesce(:after, ''), coalesce(:after_at, 0))
+ order by gate, at limit :limit;
+
+-- name: load_limit_course
+insert into lineshaft_limit_course (gate, at, value, why) values (?, ?, ?, ?);

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict
 from operator import itemgetter
-from typing import Final, TypedDict
+from types import MappingProxyType
+from typing import Any, Final, TypedDict
 
-from lineshaft.engines.base import Engine, Tx
-from lineshaft.store.depth import Dropping, lock_limits, make_room
+from lineshaft.engines.base import Engine, Params, Tx
+from lineshaft.gates import Placed
+from lineshaft.store.depth import Dropping, Limits, lock_limits, make_room
 from lineshaft.store.queries import Statements
+from lineshaft.transitions import Stage
 
 SQL: Final = Statements("enqueue")
 
@@ -34,16 +38,30 @@ class NewRow(TypedDict):
     args: str
 
 
+class TurnsNeededError(Exception):
+    """Nothing was stored: these queues are fair, and jobs were to be stored there that have drawn no turn."""
+
+    def __init__(self, queues: Collection[str]) -> None:
+        """Name the queues."""
+        super().__init__(f"jobs of the fair queues {', '.join(sorted(queues))} need turns; draw them and store again")
+        self.queues = frozenset(queues)
+
+
+_UNPLACED: Final = asdict(Placed())
+_NOWHERE: Final[Mapping[str, Placed]] = MappingProxyType({})
 _SHARED: Final = tuple(name for name in NewRow.__annotations__ if name not in ("id", "args"))
 _shared: Final = itemgetter(*_SHARED)
 
 
-def insert_alone(engine: Engine, row: NewRow) -> bool:
+def insert_alone(engine: Engine, row: NewRow, placed: Placed | None = None) -> bool:
     """Store one new job in one statement, which is a transaction of its own; tell whether it was stored.
 
-    It is not when its queue limits how many jobs wait: then `insert_jobs` has to look at how deep the queue is.
+    It is not when its queue limits how many jobs wait, or is fair: then `insert_jobs` has to look at how deep the queue
+    is, or the job has to draw a turn. `placed` says where it stands if that is not simply at its time.
     """
-    return bool(engine.write_apart(lambda tx: tx.run(SQL.insert_job, row)))
+    if placed is None:
+        return bool(engine.write_apart(lambda tx: tx.run(SQL.insert_job, row)))
+    return bool(engine.write_apart(lambda tx: _insert(tx, [row], {row["id"]: placed})))
 
 
 def insert_jobs(
@@ -53,18 +71,26 @@ def insert_jobs(
     is_resend: bool = False,
     is_limited: bool = True,
     dropping: Dropping | None = None,
+    placed: Mapping[str, Placed] = _NOWHERE,
+    has_turns: bool = False,
 ) -> None:
     """Store the jobs; unless `is_limited`, whatever the depth of their queues.
+
+    `placed` says of jobs, by their ids, where they stand if that is not simply at their time: one with a gate is
+    parked there, and the gate has to be locked. `has_turns` says that whoever calls can draw turns: nothing is stored
+    then, and `TurnsNeededError` raised, if the queue of a job is fair and it has none (`Placed.fair`); otherwise such
+    a job stands at its time.
 
     `is_resend` says that these very jobs were sent before and the answer was lost: those that are stored already,
     finished ones included, stay as they are. `dropping` says how the oldest jobs end that make room where a full
     queue has them do so; without it such a queue refuses too. Raises `QueueFull` when a queue has reached its
     `max_depth`; nothing is stored then.
     """
-    if not is_limited:
-        tx.run(SQL.insert_jobs, {"is_checked": True}, rows)
-    elif _insert(tx, rows) < len(rows):
-        _insert_missing(tx, rows, dropping)
+    if not (is_limited or has_turns):
+        _insert_checked(tx, rows, placed)
+    elif _insert(tx, rows, placed) < len(rows):
+        limits = lock_limits(tx, {row["queue"] for row in rows}) if is_limited else None
+        _insert_missing(tx, rows, limits, dropping, placed, has_turns=has_turns)
     if is_resend:
         tx.run(SQL.drop_finished_resends, {"ids": [row["id"] for row in rows]})
 
@@ -74,9 +100,16 @@ def stored_ids(tx: Tx, ids: Sequence[str]) -> set[str]:
     return {row[0] for row in tx.run(SQL.existing_ids, {"ids": list(ids)})}
 
 
-def _insert(tx: Tx, rows: Sequence[NewRow]) -> int:
+def fair_queues(tx: Tx, queues: Collection[str]) -> set[str]:
+    """Return those of the queues that are fair: jobs that are stored there draw turns."""
+    return {row[0] for row in tx.run(SQL.fair_queues, {"queues": sorted(queues)})}
+
+
+def _insert(tx: Tx, rows: Sequence[NewRow], placed: Mapping[str, Placed]) -> int:
     shared = _shared(rows[0])
-    if any(_shared(row) != shared for row in rows):
+    if placed:
+        found = tx.run(SQL.insert_placed_jobs, {"is_checked": False}, _placed_rows(rows, placed))
+    elif any(_shared(row) != shared for row in rows):
         found = tx.run(SQL.insert_jobs, {"is_checked": False}, rows)
     else:
         own = [{"id": row["id"], "args": row["args"]} for row in rows]
@@ -85,12 +118,45 @@ def _insert(tx: Tx, rows: Sequence[NewRow]) -> int:
     return inserted
 
 
-def _insert_missing(tx: Tx, rows: Sequence[NewRow], dropping: Dropping | None) -> None:
-    limits = lock_limits(tx, {row["queue"] for row in rows})
-    if not limits:
+def _insert_checked(tx: Tx, rows: Sequence[NewRow], placed: Mapping[str, Placed]) -> None:
+    if placed:
+        tx.run(SQL.insert_placed_jobs, {"is_checked": True}, _placed_rows(rows, placed))
+    else:
+        tx.run(SQL.insert_jobs, {"is_checked": True}, rows)
+
+
+def _insert_missing(
+    tx: Tx,
+    rows: Sequence[NewRow],
+    limits: Sequence[Limits] | None,
+    dropping: Dropping | None,
+    placed: Mapping[str, Placed],
+    *,
+    has_turns: bool,
+) -> None:
+    """Store what was not stored; `limits` of their queues are locked, None: whatever those are."""
+    needing = fair_queues(tx, _queues_without_turns(rows, placed))
+    if has_turns and needing:
+        raise TurnsNeededError(needing)
+    if limits is not None and not limits and not needing:
         return  # the missing ones were stored by the first send
     known = stored_ids(tx, [row["id"] for row in rows])
     new = [row for row in rows if row["id"] not in known]
-    make_room(tx, Counter((row["queue"], row["tenant"]) for row in new), limits, dropping)
+    make_room(tx, Counter((row["queue"], row["tenant"]) for row in new), limits or (), dropping)
     if new:
-        tx.run(SQL.insert_jobs, {"is_checked": True}, new)
+        _insert_checked(tx, new, placed)
+
+
+def _queues_without_turns(rows: Sequence[NewRow], placed: Mapping[str, Placed]) -> set[str]:
+    return {row["queue"] for row in rows if row["id"] not in placed or placed[row["id"]].fair is None}
+
+
+def _placed_rows(rows: Sequence[NewRow], placed: Mapping[str, Placed]) -> list[Params]:
+    return [_placed_row(row, placed.get(row["id"])) for row in rows]
+
+
+def _placed_row(row: NewRow, place: Placed | None) -> dict[str, Any]:
+    if place is None:
+        return {**row, **_UNPLACED}
+    stage = row["stage"] if place.gate is None else int(Stage.PARKED)
+    return {**row, **asdict(place), "stage": stage}

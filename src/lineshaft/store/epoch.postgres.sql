@@ -4,7 +4,8 @@ select max(began_at) from lineshaft.epoch;
 -- name: lock_store
 -- What waits for these locks takes its snapshot after it has them, and so sees the new epoch.
 lock table lineshaft.worker, lineshaft.queue, lineshaft.job, lineshaft.history, lineshaft.job_log, lineshaft.unique_key,
-           lineshaft.schedule, lineshaft.tick, lineshaft.backfill, lineshaft.epoch in access exclusive mode;
+           lineshaft.schedule, lineshaft.tick, lineshaft.backfill, lineshaft.limit_rule, lineshaft.gate, lineshaft.slot,
+           lineshaft.queue_grant, lineshaft.fair, lineshaft.limit_course, lineshaft.epoch in access exclusive mode;
 
 -- name: last_worker
 -- The greatest number that a worker was ever given.
@@ -14,7 +15,8 @@ select greatest(
 
 -- name: empty_store
 truncate lineshaft.job, lineshaft.history, lineshaft.job_log, lineshaft.unique_key, lineshaft.queue, lineshaft.schedule,
-         lineshaft.tick, lineshaft.backfill, lineshaft.worker, lineshaft.epoch;
+         lineshaft.tick, lineshaft.backfill, lineshaft.limit_rule, lineshaft.gate, lineshaft.slot, lineshaft.queue_grant,
+         lineshaft.fair, lineshaft.limit_course, lineshaft.worker, lineshaft.epoch;
 
 -- name: begin_epoch
 with begun as (

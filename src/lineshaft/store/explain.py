@@ -25,6 +25,14 @@ class StoredJob(NamedTuple):
     """When a worker first put it back because it did not know the task."""
     options: str | None
     cancel_requested_at: int | None
+    gate: str | None = None
+    """The gate that it belongs to, or in whose line it stands."""
+    turn: int | None = None
+    """Its place where its queue is fair."""
+    sequence: str | None = None
+    """The strict order that it belongs to."""
+    fair: str | None = None
+    """Whose turn it takes."""
 
 
 class Pause(NamedTuple):
@@ -47,8 +55,8 @@ class HeldJob(NamedTuple):
 def stored_job(tx: Tx, job_id: str) -> StoredJob | None:
     """Return a job, finished or not; None when there is none of this id."""
     for found in tx.run(SQL.explain_job, {"id": job_id}):
-        before, is_isolated, unknown_since, options, asked_at = found[_ROW:]
-        return StoredJob(JobRow._make(found[:_ROW]), before, bool(is_isolated), unknown_since, options, asked_at)
+        before, is_isolated, *rest = found[_ROW:]
+        return StoredJob(JobRow._make(found[:_ROW]), before, bool(is_isolated), *rest)
     return None
 
 
@@ -58,9 +66,11 @@ def queue_pause(tx: Tx, queue: str) -> Pause | None:
     return Pause._make(rows[0]) if rows else None
 
 
-def count_ahead(tx: Tx, row: JobRow, *, limit: int) -> int:
+def count_ahead(tx: Tx, job: StoredJob, *, limit: int) -> int:
     """Count the ready jobs that come before this one in its queue, up to `limit`."""
-    place = {"queue": row.queue, "rank": row.rank, "run_at": row.run_at, "id": row.id}
+    row = job.row
+    turn = row.run_at if job.turn is None else job.turn
+    place = {"queue": row.queue, "rank": row.rank, "turn": turn, "id": row.id}
     return int(tx.run(SQL.count_ahead, {**place, "limit": limit})[0][0])
 
 

@@ -49,12 +49,15 @@ select count(*),
   from gone;
 
 -- name: put_back_jobs
--- A job that was asked to stop comes back at once, so that its next claim can end it.
+-- A job that was asked to stop comes back at once, so that its next claim can end it. What comes back later comes to
+-- its gates as a new one: members that nobody holds are jobs that the gate has released.
 with back as (
     update lineshaft.job
        set stage = case when cancel_requested then 1
                         else (%(stage)s::smallint[])[width_bucket(id, %(id)s::uuid[])] end,
            worker = null,
+           gate = case when cancel_requested or (%(stage)s::smallint[])[width_bucket(id, %(id)s::uuid[])] = 1
+                       then gate end,
            run_at = case when cancel_requested then %(now)s
                          else coalesce((%(run_at)s::bigint[])[width_bucket(id, %(id)s::uuid[])], run_at) end,
            attempt = attempt - (%(attempts_back)s::integer[])[width_bucket(id, %(id)s::uuid[])],

@@ -17,9 +17,11 @@ update lineshaft_job not indexed set stage = r.value ->> 'stage', reason = r.val
 select changes();
 
 -- name: put_back_jobs rings-worker rings-follower
--- A job that was asked to stop comes back at once, so that its next claim can end it.
+-- A job that was asked to stop comes back at once, so that its next claim can end it. What comes back later comes to
+-- its gates as a new one: members that nobody holds are jobs that the gate has released.
 update lineshaft_job not indexed
    set stage = case when cancel_requested then 1 else r.value ->> 'stage' end, worker = null,
+       gate = case when cancel_requested or r.value ->> 'stage' = 1 then gate end,
        run_at = case when cancel_requested then :now else coalesce(r.value ->> 'run_at', run_at) end,
        attempt = attempt - (r.value ->> 'attempts_back'), losses = losses + (r.value ->> 'losses'),
        is_isolated = is_isolated or (r.value ->> 'is_isolated'), unknown_since = r.value ->> 'unknown_since',

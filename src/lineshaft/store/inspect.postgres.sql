@@ -119,7 +119,7 @@ select id, host, pid, version, queues, tasks, started_at, heartbeat_at, is_idle,
   from lineshaft.worker order by id;
 
 -- name: list_queues
-select name, paused_at, max_depth, paused_by, pause_reason, max_depth_per_tenant, on_full, block_timeout
+select name, paused_at, max_depth, paused_by, pause_reason, max_depth_per_tenant, on_full, block_timeout, flow
   from lineshaft.queue order by name;
 
 -- name: count_by_queue

@@ -63,7 +63,7 @@ _PARTS: Final = (
         {
             State.SCHEDULED: {"stages": [Stage.SCHEDULED], **_ANY},
             State.RETRYING: {"stages": [Stage.RETRYING], **_ANY},
-            State.QUEUED: {"stages": [Stage.READY], "is_held": False, "is_cancelling": None},
+            State.QUEUED: {"stages": [Stage.READY, Stage.PARKED], "is_held": False, "is_cancelling": None},
             State.RUNNING: {"stages": [Stage.READY], "is_held": True, "is_cancelling": False},
             State.CANCELLING: {"stages": [Stage.READY], "is_held": True, "is_cancelling": True},
         },

@@ -19,13 +19,17 @@ select head.queue,
                                limit %(limit)s) as counted),
        (select run_at from lineshaft.job
          where stage = 1 and queue = head.queue and rank = head.rank and worker is null
-         order by run_at limit 1)
+         order by coalesce(turn, run_at) limit 1)
   from json_to_recordset(%(rows)s::json) as head (queue text, rank smallint);
 
 -- name: count_due
 select queue, stage, count(*)
   from (select queue, stage from lineshaft.job where stage in (0, 2) order by run_at limit %(limit)s) as due
- group by queue, stage;
+ group by queue, stage
+union all
+select queue, 5, count(*)
+  from (select queue from lineshaft.job where stage = 5 order by queue limit %(limit)s) as parked
+ group by queue;
 
 -- name: enqueued_total
 select pg_stat_get_tuples_inserted('lineshaft.job'::regclass);

@@ -56,11 +56,11 @@ class Ready(NamedTuple):
     queue: str
     counted: int
     oldest: int | None
-    """When the first one that nobody holds could have run; None when all are held."""
+    """When the first one in line that nobody holds could have run; None when all are held."""
 
 
 class Due(NamedTuple):
-    """Jobs of one queue that wait for their time, as far as they were counted."""
+    """Jobs of one queue that wait for their time, or in the line of a gate, as far as they were counted."""
 
     queue: str
     stage: int
@@ -89,7 +89,7 @@ def count_ready(tx: Tx, heads: Sequence[Head], *, limit: int) -> list[Ready]:
 
 
 def count_due(tx: Tx, *, limit: int) -> list[Due]:
-    """Count the jobs that wait for their time, of all queues together up to `limit`, those due first."""
+    """Count the jobs that wait for their time, and those in lines: of each kind up to `limit`, those due first."""
     return [Due._make(row) for row in tx.run(SQL.count_due, {"limit": limit})]
 
 

@@ -25,14 +25,18 @@ select head.value ->> 'queue',
                                limit :limit)),
        (select run_at from lineshaft_job indexed by lineshaft_job_ready
          where stage = 1 and queue = head.value ->> 'queue' and rank = head.value ->> 'rank' and worker is null
-         order by run_at limit 1)
+         order by coalesce(turn, run_at) limit 1)
   from json_each(:rows) as head;
 
 -- name: count_due
 select queue, stage, count(*)
   from (select queue, stage from lineshaft_job indexed by lineshaft_job_due
          where stage in (0, 2) order by run_at limit :limit)
- group by queue, stage;
+ group by queue, stage
+union all
+select queue, 5, count(*)
+  from (select queue from lineshaft_job indexed by lineshaft_job_parked where stage = 5 limit :limit)
+ group by queue;
 
 -- name: enqueued_total
 select seq from sqlite_sequence where name = 'lineshaft_job' union all select 0 limit 1;

@@ -12,7 +12,12 @@ with beaten as (
 )
 select beaten.is_draining, coalesce((select term from lineshaft.leader), 0),
        (select holder.id from lineshaft.leader join lineshaft.worker as holder on holder.id = leader.worker
-         where not holder.is_draining and (holder.heartbeat_at > %(oldest)s or holder.id = %(worker)s))
+         where not holder.is_draining and (holder.heartbeat_at > %(oldest)s or holder.id = %(worker)s)),
+       (select json_agg(json_build_array(q.name, q.flow, g.state, o.places))::text
+          from lineshaft.queue as q left join lineshaft.gate as g on g.key = 'queue:' || q.name
+               left join lineshaft.queue_grant as o on o.queue = q.name and o.worker = %(worker)s
+         where q.is_gated),
+       (select json_agg(name)::text from lineshaft.queue where is_fair)
   from beaten;
 
 -- name: set_idle

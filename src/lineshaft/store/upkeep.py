@@ -38,6 +38,10 @@ class Beaten(NamedTuple):
     """Whether it is to take no more jobs and end."""
     lead: Lead = NO_LEAD
     """Who leads."""
+    gated: str | None = None
+    """JSON: the queues with limits of their own, see `store.grants.heard`."""
+    fair: str | None = None
+    """JSON: the names of fair queues."""
 
 
 class Blocked(msgspec.Struct, frozen=True):
@@ -88,7 +92,10 @@ def beat(tx: Tx, *, worker: int, server: str, now: int, load: str | None = None,
     `oldest` is as for `store.lead.see_lead`.
     """
     rows = tx.run(SQL.beat, {"worker": worker, "server": server, "now": now, "load": load, "oldest": oldest})
-    return Beaten(is_draining=bool(rows[0][0]), lead=Lead(*rows[0][1:])) if rows else None
+    if not rows:
+        return None
+    is_draining, term, leader, gated, fair = rows[0]
+    return Beaten(is_draining=bool(is_draining), lead=Lead(term, leader), gated=gated, fair=fair)
 
 
 def set_idle(tx: Tx, *, worker: int, is_idle: bool) -> None:

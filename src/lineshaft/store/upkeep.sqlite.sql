@@ -7,7 +7,12 @@ select last_insert_rowid();
 update lineshaft_worker set heartbeat_at = :now, server = :server, load = coalesce(:load, load) where id = :worker;
 select is_draining, coalesce((select term from lineshaft_leader), 0),
        (select holder.id from lineshaft_leader join lineshaft_worker as holder on holder.id = lineshaft_leader.worker
-         where not holder.is_draining and (holder.heartbeat_at > :oldest or holder.id = :worker))
+         where not holder.is_draining and (holder.heartbeat_at > :oldest or holder.id = :worker)),
+       (select nullif(json_group_array(json_array(q.name, q.flow, g.state, o.places)), '[]')
+          from lineshaft_queue as q left join lineshaft_gate as g on g.key = 'queue:' || q.name
+               left join lineshaft_queue_grant as o on o.queue = q.name and o.worker = :worker
+         where q.is_gated),
+       (select nullif(json_group_array(name), '[]') from lineshaft_queue where is_fair)
   from lineshaft_worker where id = :worker;
 
 -- name: set_idle

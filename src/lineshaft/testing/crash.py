@@ -13,13 +13,14 @@ from typing import Any, NamedTuple, NoReturn
 import msgspec
 
 from lineshaft.engines.base import Tx
+from lineshaft.feature import show
 from lineshaft.outcomes import Outcome
 from lineshaft.store.claim import Claimed, claim_jobs
 from lineshaft.store.finish import write_transitions
 from lineshaft.testing import points
 from lineshaft.testing.commits import around_commits
 from lineshaft.transitions import decide
-from lineshaft.worker.ended import ended_job, show
+from lineshaft.worker.ended import ended_job
 from lineshaft.worker.execute import aexecute, execute
 from lineshaft.worker.run import Run
 from lineshaft.worker.runtime import Runtime

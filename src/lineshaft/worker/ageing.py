@@ -29,7 +29,7 @@ class Aged(NamedTuple):
 
     rank: int
     before: int
-    """Those whose time was earlier."""
+    """Those whose time, or turn in a fair queue, was earlier."""
     goes_as: int
     """A rank before the best one."""
 
@@ -43,7 +43,7 @@ def aged(heads: Sequence[Head], period: int, now: int) -> list[Aged]:
     for head in heads[1:]:
         best = heads[0].rank
         before = now - (head.rank - best) * period // STEP
-        if head.run_at < before:
+        if head.turn < before:
             found.append(Aged(head.rank, before, best - 1))
     return found
 
@@ -59,7 +59,9 @@ class Ageing:
         self._looked_at = 0
         self._looks_at = 0
 
-    def claim(self, tx: Tx, clock: Clock, *, queue: str, room: int, worker: int, now: int) -> list[Claimed]:
+    def claim(
+        self, tx: Tx, clock: Clock, *, queue: str, room: int, worker: int, now: int, is_granted: bool = False
+    ) -> list[Claimed]:
         """Take the jobs that have aged, up to their part of this room."""
         if not self._looked_at <= now < self._looks_at:
             self._look(tx, clock, queue, now)
@@ -68,13 +70,22 @@ class Ageing:
         part, self._places = divmod(self._places + room, ONE_IN)
         claimed: list[Claimed] = []
         while self._aged and len(claimed) < part:
-            claimed += self._claim_rank(tx, queue, part - len(claimed), worker, now)
+            claimed += self._claim_rank(tx, queue, part - len(claimed), worker, now, is_granted=is_granted)
         return claimed
 
-    def _claim_rank(self, tx: Tx, queue: str, limit: int, worker: int, now: int) -> list[Claimed]:
+    def _claim_rank(self, tx: Tx, queue: str, limit: int, worker: int, now: int, *, is_granted: bool) -> list[Claimed]:
         """Take jobs of the rank whose turn it is: ranks take turns, or a crowd of one would hold up the others."""
         one = self._aged.popleft()
-        found = claim_aged(tx, queue=queue, rank=one.rank, before=one.before, limit=limit, worker=worker, now=now)
+        found = claim_aged(
+            tx,
+            queue=queue,
+            rank=one.rank,
+            before=one.before,
+            limit=limit,
+            worker=worker,
+            now=now,
+            is_granted=is_granted,
+        )
         if len(found) == limit:
             self._aged.append(one)
         elif not self._aged:

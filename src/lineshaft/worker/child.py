@@ -101,7 +101,8 @@ class Child:
             outcome = self._runner.run(work)
             if work.run is not None:
                 self._reporter.flush(work.run)
-            self._channel.send(ended(work.number, outcome))
+            signals = None if work.run is None else work.run.signals
+            self._channel.send(ended(work.number, outcome, signals))
 
     def leave(self) -> None:
         """Leave the lifespans."""

@@ -17,11 +17,13 @@ from lineshaft.outcomes import Interrupted, Outcome, Rejected, Stopped, Unknown,
 from lineshaft.store.claim import Claimed
 from lineshaft.task import Task
 from lineshaft.transitions import is_expired
-from lineshaft.worker.claimer import QueueSlots
+from lineshaft.worker.admitted import EVERYBODY, Admitted
+from lineshaft.worker.execute import failed
 from lineshaft.worker.lanes.base import Deliver, Lane
 from lineshaft.worker.lanes.places import Places
 from lineshaft.worker.run import Run
 from lineshaft.worker.runtime import Runtime
+from lineshaft.worker.slots import QueueSlots
 
 _log = logging.getLogger("lineshaft.worker")
 MakeLane = Callable[[str, LaneName, Places], Lane]
@@ -52,7 +54,9 @@ class Dispatcher:
         """Every lane in use."""
         return list(self._lanes.values())
 
-    def hand_out(self, claimed: Sequence[Claimed], queues: dict[str, QueueSlots], now: int) -> None:
+    def hand_out(
+        self, claimed: Sequence[Claimed], queues: dict[str, QueueSlots], now: int, admitted: Admitted = EVERYBODY
+    ) -> None:
         """Give jobs to their lanes in order, those at once that follow each other in one lane.
 
         A lane that got its share before another one has its own could run later jobs before earlier ones.
@@ -60,6 +64,8 @@ class Dispatcher:
         shares: list[tuple[tuple[str, LaneName], list[Run]]] = []
         for one in claimed:
             run, outcome = self._prepare(one, now)
+            if admitted.passes or admitted.refused:
+                outcome = _note_admission(run, admitted, now) or outcome
             if one.options is not None:
                 run.claimed_at = now
             self.runs[one.held.id] = run
@@ -138,6 +144,16 @@ class Dispatcher:
         """
         lane = self._lanes.get((queue, "process"))
         return 0 if lane is None else sum(one is lane and not run.is_hung for run, one in self._lane_of.items())
+
+
+def _note_admission(run: Run, admitted: Admitted, now: int) -> Outcome | None:
+    """Have a run know what it has passed; returns its outcome if it is not to start."""
+    run.passes = admitted.passes.get(run.id)
+    run.has_slots = run.id in admitted.slotted
+    error = admitted.refused.get(run.id)
+    if isinstance(error, ConfigError):
+        return Rejected(describe(error, run.attempt, now))
+    return None if error is None else failed(run, error)
 
 
 def _unrunnable(one: Claimed, clock: Clock) -> Run:

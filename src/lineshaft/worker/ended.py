@@ -1,15 +1,13 @@
-"""Shows features the jobs that have become final, in the transaction that made them so."""
+"""What features are shown of the jobs that have become final."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import Protocol
 
-from lineshaft.feature import Ended, show
+from lineshaft.feature import Ended
 from lineshaft.store.claim import Expired
 from lineshaft.transitions import Complete, Held, PutBack, Stage, Transition
-
-__all__ = ["Carrier", "ended_job", "expired_jobs", "show"]
 
 
 class Carrier(Protocol):

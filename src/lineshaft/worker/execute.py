@@ -15,6 +15,7 @@ from lineshaft.blobs import noted, taken
 from lineshaft.context import restored
 from lineshaft.current import running
 from lineshaft.errors import ArgumentsError, LeaseLostError, LineshaftError, PayloadError
+from lineshaft.feature import Feature
 from lineshaft.injection import aprovided, provided
 from lineshaft.outcomes import (
     Cancelled,
@@ -60,6 +61,7 @@ def _execute(run: Run, runtime: Runtime) -> Outcome:
             result = _with_blobs(run, runtime, result)()
         return _completed(run, result)
     except BaseException as error:  # noqa: BLE001 - whatever a job raises becomes its outcome
+        _read_error(run, runtime.features, error)
         return rolled_back(run, error)
 
 
@@ -75,6 +77,7 @@ async def aexecute(run: Run, runtime: Runtime) -> Outcome:
             result = await anyio.to_thread.run_sync(_with_blobs(run, runtime, result))
         return await _acompleted(run, result)
     except BaseException as error:  # noqa: BLE001 - whatever a job raises becomes its outcome
+        _read_error(run, runtime.features, error)
         return await _arolled_back(run, error)
 
 
@@ -117,6 +120,16 @@ async def _acompleted(run: Run, result: str | None) -> Outcome:
     held, run.held_transaction = run.held_transaction, None
     await held.acomplete(run, result)
     return Settled()
+
+
+def _read_error(run: Run, features: Sequence[Feature], error: BaseException) -> None:
+    """Have the features whose limits concern a job note what they want to know of its error, while it is at hand."""
+    for feature in features:
+        if feature.limits(run.options):
+            try:
+                run.signals = {**(run.signals or {}), **feature.read_error(run.options, error)}
+            except Exception:  # noqa: BLE001 - a user's error may break when it is looked at
+                _log.exception("the error of job %s (%s) cannot be read", run.id, run.name)
 
 
 def rolled_back(run: Run, error: BaseException) -> Outcome:

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from lineshaft.clock import Clock
 from lineshaft.config import Retention
 from lineshaft.engines.base import Tx
 from lineshaft.events import Subscribers
-from lineshaft.feature import Feature
+from lineshaft.feature import Feature, show
 from lineshaft.outcomes import Outcome
 from lineshaft.store.finish import LogLines, Progress, Written, save_logs, save_progress, write_transitions
-from lineshaft.transitions import Close, Complete, PutBack, Transition, decide
+from lineshaft.transitions import Close, Complete, PutBack, Stage, Transition, decide
 from lineshaft.worker.announce import event_of
-from lineshaft.worker.ended import ended_job, show
+from lineshaft.worker.departure import Departure, Departures
+from lineshaft.worker.ended import ended_job
 from lineshaft.worker.lanetime import LaneTime
 from lineshaft.worker.run import Run
 
@@ -29,6 +30,8 @@ class Batch:
     decided: list[tuple[Run, Transition]]
     settled: list[Run]
     """Jobs whose own transaction wrote their completion; only their logs are left to be stored."""
+    departures: list[Departure] = field(default_factory=list)
+    """Those of them that limits concern, as their gates see it."""
 
 
 class Finisher:
@@ -45,6 +48,7 @@ class Finisher:
     ) -> None:
         self._worker, self._clock, self._retention = worker, clock, retention
         self._subscribers, self._ring, self._features = subscribers, ring, features
+        self._departures = Departures(features)
         self._outcomes: deque[tuple[Run, Outcome]] = deque()
         self._taken = Batch([], [])
         self._under_way: list[Batch] = []
@@ -57,6 +61,8 @@ class Finisher:
     def deliver(self, run: Run, outcome: Outcome) -> None:
         """Take an outcome, from any thread, and wake the store thread."""
         self.lane_time.outcome_came()
+        if run.passes is not None:
+            run.stop_watch()
         self._outcomes.append((run, outcome))
         self._ring()
 
@@ -75,10 +81,20 @@ class Finisher:
         """How many outcomes were taken whose writing has not begun."""
         return len(self._taken.decided) + len(self._taken.settled)
 
+    @property
+    def frees_places(self) -> bool:
+        """Whether others may wait for the places of some of them."""
+        return bool(self._taken.departures)
+
     def pending_runs(self) -> list[Run]:
         """Return the runs whose outcome is not known to be written."""
         decided = [run for batch in (self._taken, *self._under_way) for run, _ in batch.decided]
         return decided + [run for run, _ in list(self._outcomes)]
+
+    def unwritten(self, queue: str, batch: Batch | None) -> int:
+        """Return how many jobs of a queue have ended whose end is not written, nor is in this batch."""
+        batches = [one for one in (self._taken, *self._under_way) if one is not batch]
+        return sum(run.queue == queue for one in batches for run, _ in one.decided)
 
     def take(self, now: int) -> list[Run]:
         """Take all outcomes that are waiting, decide them, and return the runs that ended."""
@@ -87,6 +103,8 @@ class Finisher:
             run, outcome = self._outcomes.popleft()
             ended.append(run)
             transition = decide(run.claimed.held, outcome, now)
+            if run.passes is not None:
+                self._note_departure(run, outcome, transition)
             if transition is None:
                 self._taken.settled.append(run)
                 continue
@@ -94,6 +112,12 @@ class Finisher:
             if not isinstance(transition, Complete):
                 self._count(run.queue, transition)
         return ended
+
+    def _note_departure(self, run: Run, outcome: Outcome, transition: Transition | None) -> None:
+        comes_back = isinstance(transition, PutBack) and transition.stage is Stage.READY
+        departure = self._departures.departed(run, outcome, leaves=not comes_back)
+        if departure.freed or departure.samples:
+            self._taken.departures.append(departure)
 
     def _count(self, queue: str, transition: Close | PutBack) -> None:
         if transition.error is not None:
@@ -135,7 +159,10 @@ class Finisher:
     def give_back(self, batch: Batch) -> None:
         """Take a batch that could not be written as if it had not begun."""
         self._under_way.remove(batch)
-        self._taken = Batch(batch.decided + self._taken.decided, batch.settled + self._taken.settled)
+        taken = self._taken
+        self._taken = Batch(
+            batch.decided + taken.decided, batch.settled + taken.settled, batch.departures + taken.departures
+        )
 
     def _show_ended(self, tx: Tx, batch: Batch, written: Written, now: int) -> None:
         carrying = [(run, one) for run, one in batch.decided if run.claimed.options is not None]

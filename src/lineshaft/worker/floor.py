@@ -50,7 +50,8 @@ class Floor:
             self._is_recalled |= is_full and _place_of(claimed[-1]) < self.place
         elif start is not None or seconds > _SLOW_SECONDS + _SLOW_SECONDS_A_JOB * len(claimed):
             first = _place_of(claimed[0])
-            self.place = min(first, Place(first.rank, now - _TARDY, _FIRST_ID))
+            # The turns of a fair queue may be ahead of the time.
+            self.place = min(first, Place(first.rank, max(now, first.turn) - _TARDY, _FIRST_ID))
 
     def recall(self) -> None:
         """Have the next claim begin at the head: there is something before the floor."""
@@ -67,7 +68,7 @@ def seconds_beyond_the_way(clock: Clock, before: float) -> float:
 
 
 def _place_of(one: Claimed) -> Place:
-    return Place(one.rank, one.run_at, one.held.id)
+    return Place(one.rank, one.turn, one.held.id)
 
 
 class Scout:

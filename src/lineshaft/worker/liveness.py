@@ -18,13 +18,14 @@ from lineshaft.config import Retention, Settings
 from lineshaft.engines.base import Engine, Tx, WorkerLock
 from lineshaft.errors import StoreError, StoreUnavailableError
 from lineshaft.events import JobExpired, JobProgressed, Subscribers
-from lineshaft.feature import Feature
+from lineshaft.feature import Feature, show
 from lineshaft.store.claim import Expired, cancel_requests, expire_overdue
 from lineshaft.store.epoch import epoch_began_at
 from lineshaft.store.finish import LogLines, Progress, save_logs, save_progress
 from lineshaft.store.lead import Lead, oldest_heartbeat
 from lineshaft.store.upkeep import Blocked, beat, set_blocked
-from lineshaft.worker.ended import expired_jobs, show
+from lineshaft.worker.admission import Admission
+from lineshaft.worker.ended import expired_jobs
 from lineshaft.worker.leading import Leading, NoLeader
 from lineshaft.worker.rescuer import Rescuer
 from lineshaft.worker.run import Run
@@ -57,7 +58,9 @@ class Upkeep:
         on_drain: Callable[[], None],
         load: Callable[[], str],
         features: Sequence[Feature] = (),
+        admission: Admission | None = None,
     ) -> None:
+        self._admission = admission
         self._engine, self._worker, self._lock = engine, worker, lock
         self._settings, self._retention, self._rescuer = settings, retention, rescuer
         self._subscribers = subscribers
@@ -73,6 +76,10 @@ class Upkeep:
         self._told_blocked: Blocked | None = None
         self.leader: Leading = NoLeader()
         """The part of this worker that leads when it is its turn."""
+        self.hear_gated: Callable[[str | None], None] = lambda _: None
+        """Is told which queues have limits of their own."""
+        self.hear_fair: Callable[[str | None], None] = lambda _: None
+        """Is told which queues are fair."""
 
     def step(self) -> None:
         """Do one beat; a store that is away is met with patience until the lease runs out."""
@@ -104,12 +111,16 @@ class Upkeep:
         self._renewed_at = asked_at  # others count from what was written, however late we hear of it
         if beaten.is_draining:
             self._on_drain()
+        self.hear_gated(beaten.gated)
+        self.hear_fair(beaten.fair)
         self._tell_blocked(now, asked_at)
         self.pass_on_cancels()
         self.store_progress()
         self._rescuer.step(self._engine.clock.now())  # what came before may have taken long
         for feature in self._features:
             feature.refresh(self._engine.read, now)
+        if self._admission is not None:
+            self._admission.refresh(self._engine.read, now)
         self._expire(now)
         self._do_hourly(now)
         return beaten.lead

@@ -17,15 +17,19 @@ from lineshaft.config import Retention
 from lineshaft.engines.base import Engine, Tx
 from lineshaft.errors import StoreError
 from lineshaft.events import JobStarted
-from lineshaft.feature import Feature
+from lineshaft.feature import Feature, show
 from lineshaft.store.claim import Claimed
 from lineshaft.store.finish import Written, write_transitions
 from lineshaft.store.upkeep import orphans
 from lineshaft.transitions import Held, PutBack, Stage, Transition, expire
+from lineshaft.worker.admission import Admission
+from lineshaft.worker.admitted import Admitted, Step
 from lineshaft.worker.announce import event_of
 from lineshaft.worker.claimer import Claimer
+from lineshaft.worker.departure import Departure
 from lineshaft.worker.dispatch import Dispatcher, split_expired
-from lineshaft.worker.ended import ended_job, show
+from lineshaft.worker.ended import ended_job
+from lineshaft.worker.exchange import Exchange
 from lineshaft.worker.finisher import Batch, Finisher
 from lineshaft.worker.floor import Scout
 from lineshaft.worker.vacuum import Vacuum
@@ -48,12 +52,15 @@ class StoreLoop:
         claimer: Claimer,
         finisher: Finisher,
         dispatcher: Dispatcher,
+        admission: Admission,
         retention: Retention,
         features: Sequence[Feature] = (),
     ) -> None:
         self._engine, self._worker = engine, worker
         self._claimer, self._finisher, self._dispatcher = claimer, finisher, dispatcher
+        self._admission, self._exchange = admission, Exchange(engine, claimer, finisher, admission)
         self._retention, self._features = retention, features
+        claimer.unwritten = finisher.unwritten
         self._bell = threading.Event()
         self._stepping = threading.Lock()
         self._wakes_at = 0.0
@@ -65,7 +72,8 @@ class StoreLoop:
         self._is_in_doubt = False
         """Whether the store may hold us for the worker of jobs that we know nothing of."""
         self.vacuum = Vacuum(engine)
-        self._writer = Writer(self._write_batch, self.ring)
+        self._writer = Writer(self._exchange.write, self.ring)
+        admission.look = self.look
         floors = {name: queue.floor for name, queue in claimer.queues.items()}
         self._scout = Scout(engine, floors, lambda queue: self.look([queue]))
         self._thread = threading.Thread(target=self._work, name="lineshaft-store", daemon=True)
@@ -149,7 +157,7 @@ class StoreLoop:
                 seconds = self._guarded_step()
                 self._wakes_at = self._engine.clock.monotonic() + seconds
             if seconds > 0 and not self._bell.wait(seconds):
-                self._claimer.look()  # in case a wake-up was lost
+                self._claimer.look_again()
 
     def _guarded_step(self) -> float:
         try:
@@ -172,17 +180,21 @@ class StoreLoop:
         if self._is_in_doubt:
             self._reconcile(now)
         self._write_beside()
+        if self._claimer.is_open:
+            self._exchange.look_at_gates(now)
         if not self._may_write and not self._claimer.has_work(now):
             return self._rest(now)
-        claimed = self._exchange(now)
+        admitted = self._write_and_claim(now)
         if self._claimer.is_open:
-            self._claimer.took(claimed)
-            self._hand_out(claimed, now)
+            self._claimer.took(admitted.jobs)
+            self._hand_out(admitted, now)
         else:  # it was told to stop while the claim was on its way
-            self._give_back([one.held for one in claimed], now)
+            self._give_back([one.held for one in admitted.jobs], now, admitted.left(admitted.jobs, leaves=False))
+        if self._admission.recalls():
+            self._dispatcher.withdraw()
         self._scout.watch()
         self._tell_empty()
-        return 0.0 if self._claimer.has_work(now) else self._claimer.wait(now)
+        return 0.0 if self._claimer.has_work(now) else self._wait(now)
 
     @property
     def _may_write(self) -> bool:
@@ -199,29 +211,27 @@ class StoreLoop:
         self._settle(written.batch, written.transitions, now)
 
     def _write_beside(self) -> None:
-        """Have a large batch written while we claim: the lanes would have nothing to do before its commit."""
+        """Have a large batch written while we claim: the lanes would have nothing to do before its commit.
+
+        One that frees places is not: those who wait for them are claimed in the same transaction.
+        """
         least = self._engine.beside_from
-        if least is not None and self._finisher.taken >= least and not self._writer.is_busy:
+        is_large = least is not None and self._finisher.taken >= least
+        if is_large and not self._writer.is_busy and not self._finisher.frees_places:
             self._writer.begin(self._finisher.begin())
 
-    def _write_batch(self, batch: Batch) -> list[Transition]:
-        now = self._engine.clock.now()
-        return self._engine.write(lambda tx: self._finisher.write(tx, batch, now))
-
-    def _exchange(self, now: int) -> list[Claimed]:
+    def _write_and_claim(self, now: int) -> Admitted:
         """Write what was taken and claim, in one transaction; with nothing to write, only claim."""
         if not self._may_write:
-            return self._claimer.claim_alone(now)
+            return self._exchange.claim(now)
         batch = self._finisher.begin()
         try:
-            written, claimed = self._engine.write(
-                lambda tx: (self._finisher.write(tx, batch, now), self._claimer.claim(tx, now))
-            )
+            written, admitted = self._exchange.write_and_claim(batch, now)
         except BaseException:
             self._finisher.give_back(batch)
             raise
         self._settle(batch, written, now)
-        return claimed
+        return admitted
 
     def _settle(self, batch: Batch, written: list[Transition], now: int) -> None:
         self._finisher.settle(batch, written, now)
@@ -230,7 +240,12 @@ class StoreLoop:
 
     def _rest(self, now: int) -> float:
         self._tell_empty()
-        return max(self._claimer.wait(now), _SHORTEST_WAIT)
+        return max(self._wait(now), _SHORTEST_WAIT)
+
+    def _wait(self, now: int) -> float:
+        if self._exchange.is_pressed:
+            return 0.0
+        return min(self._claimer.wait(now), self._admission.seconds_until_due(now))
 
     def _take(self, now: int) -> None:
         ended = self._finisher.take(now)
@@ -249,31 +264,32 @@ class StoreLoop:
             self._claimer.queues[queue].may_have_jobs = True
         self._dispatcher.ended(ended)
 
-    def _hand_out(self, claimed: list[Claimed], now: int) -> None:
-        if not claimed:
+    def _hand_out(self, admitted: Admitted, now: int) -> None:
+        if not admitted.jobs:
             return
-        fresh, expired = split_expired(claimed, now)
+        fresh, expired = split_expired(admitted.jobs, now)
         for one in expired:  # they take no place, whatever becomes of the write
             self._claimer.queues[one.queue].held -= 1
         self._tell_started(fresh, now)
         if len(self._dispatcher.runs) == self._finisher.waiting:
             self._finisher.lane_time.jobs_came()
-        self._dispatcher.hand_out(fresh, self._claimer.queues, now)
-        self._expire(expired, now)
+        self._dispatcher.hand_out(fresh, self._claimer.queues, now, admitted)
+        self._expire(expired, now, admitted.left(expired))
 
-    def _expire(self, claimed: list[Claimed], now: int) -> None:
+    def _expire(self, claimed: list[Claimed], now: int, departures: Sequence[Departure]) -> None:
         if not claimed:
             return
         transitions = [expire(one.held) for one in claimed]
         by_held = {one.held: one for one in claimed}
 
-        def write(tx: Tx) -> Written:
+        def write(tx: Tx) -> tuple[Written, Step]:
             written = self._write_in(tx, transitions, now)
             ended = [ended_job(by_held[one.held], one, now) for one in written]
             show(self._features, tx, ended, now, is_certain=written.is_certain)
-            return written
+            return written, self._admission.depart(tx, departures, now)
 
-        written = self._engine.write(write)
+        written, step = self._engine.write(write)
+        self._admission.settle(step)
         subscribers = self._dispatcher.subscribers
         if subscribers.want("expired"):
             for transition in written:
@@ -298,10 +314,13 @@ class StoreLoop:
         self._give_back(unknown, now)
         self._is_in_doubt = False
 
-    def _give_back(self, held: Iterable[Held], now: int) -> None:
+    def _give_back(self, held: Iterable[Held], now: int, departures: Sequence[Departure] = ()) -> None:
         back: list[Transition] = [PutBack(one, Stage.READY, None, gives_attempt_back=True) for one in held]
         if back:
-            self._engine.write(lambda tx: self._write_in(tx, back, now))
+            _, step = self._engine.write(
+                lambda tx: (self._write_in(tx, back, now), self._admission.depart(tx, departures, now))
+            )
+            self._admission.settle(step)
 
     def _write_in(self, tx: Tx, transitions: Sequence[Transition], now: int) -> Written:
         return write_transitions(tx, transitions, worker=self._worker, now=now, keep=self._retention.until(now))

@@ -11,6 +11,7 @@ from lineshaft.engines.base import Engine, Tx
 from lineshaft.errors import StoreError
 from lineshaft.outcomes import Interrupted
 from lineshaft.store.finish import write_transitions
+from lineshaft.store.grants import declare_worker, revoke_worker
 from lineshaft.store.lead import resign_lead
 from lineshaft.store.upkeep import ensure_history, orphans, register_worker, remove_worker, set_draining
 from lineshaft.transitions import decide
@@ -25,11 +26,15 @@ def register(runtime: Runtime, queues: Mapping[str, int], version: str) -> int:
     tasks = sorted(task.name for task in runtime.tasks)
     now = engine.clock.now()
     engine.write(lambda tx: ensure_history(tx, now=now, longest=runtime.retention.longest))
-    return engine.write(
-        lambda tx: register_worker(
+
+    def appear(tx: Tx) -> int:
+        worker = register_worker(
             tx, host=socket.gethostname(), pid=os.getpid(), version=version, queues=queues, tasks=tasks, now=now
         )
-    )
+        declare_worker(tx, worker, queues)
+        return worker
+
+    return engine.write(appear)
 
 
 def say_draining(engine: Engine, worker: int) -> None:
@@ -53,9 +58,14 @@ def sign_off(engine: Engine, worker: int) -> None:
         held = [decide(one.held, Interrupted(), now) for one in orphans(tx, worker)]
         return len(write_transitions(tx, [one for one in held if one], worker=worker, now=now, keep=lambda _: now))
 
+    def leave(tx: Tx) -> None:
+        revoke_worker(tx, worker)
+        remove_worker(tx, worker)
+        resign_lead(tx, worker)
+
     try:
         while engine.write(give_back):
             continue
-        engine.write(lambda tx: (remove_worker(tx, worker), resign_lead(tx, worker)))
+        engine.write(leave)
     except StoreError as error:
         _log.warning("worker %d could not sign off; others will notice: %s", worker, error)

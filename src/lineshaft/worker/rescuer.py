@@ -9,14 +9,18 @@ from lineshaft.clock import SECOND, to_datetime
 from lineshaft.config import Retention, Settings
 from lineshaft.engines.base import Engine, Tx
 from lineshaft.events import JobRescued, Subscribers
-from lineshaft.feature import Feature
+from lineshaft.feature import Feature, show
 from lineshaft.outcomes import WORKER_LOST, JobError
 from lineshaft.store.finish import write_transitions
+from lineshaft.store.gates import gates_of
+from lineshaft.store.grants import revoke_worker
 from lineshaft.store.lead import resign_lead
 from lineshaft.store.upkeep import Orphan, Suspect, orphans, remove_worker, suspects, unregistered_holders
 from lineshaft.transitions import PutBack, Transition, rescue
+from lineshaft.worker.admission import Admission
+from lineshaft.worker.admitted import NOTHING, Step
 from lineshaft.worker.announce import event_of
-from lineshaft.worker.ended import ended_job, show
+from lineshaft.worker.ended import ended_job
 
 _log = logging.getLogger("lineshaft.worker")
 
@@ -35,7 +39,9 @@ class Rescuer:
         retention: Retention,
         subscribers: Subscribers,
         features: Sequence[Feature] = (),
+        admission: Admission | None = None,
     ) -> None:
+        self._admission = admission
         self._engine, self._worker, self._settings = engine, worker, settings
         self._retention, self._subscribers, self._features = retention, subscribers, features
         self._last_step = 0
@@ -77,7 +83,9 @@ class Rescuer:
         return self._engine.read(find)
 
     def _rescue(self, gone: Suspect) -> int:
-        written, was_there = self._engine.write(lambda tx: self._bury(tx, gone))
+        written, was_there, step = self._engine.write(lambda tx: self._bury(tx, gone))
+        if self._admission is not None:
+            self._admission.settle(step)
         for one, transition in written:
             self._tell(one, transition)
         if was_there:
@@ -85,18 +93,22 @@ class Rescuer:
             _log.warning(message, gone.id, gone.host, gone.pid, len(written))
         return len(written)
 
-    def _bury(self, tx: Tx, gone: Suspect) -> tuple[list[_Rescued], bool]:
-        """Put back what it held and delete its row, and tell whether that was there.
+    def _bury(self, tx: Tx, gone: Suspect) -> tuple[list[_Rescued], bool, Step]:
+        """Put back what it held and delete its row, tell whether that was there, and free the places that it took.
 
         In one transaction: a worker that lives after all, and found its row, would claim its jobs anew beside
         their code. If it led, all workers are woken, and one of them leads at once.
         """
         written: list[_Rescued] = []
+        gates: dict[str, str] = {}
+        revoke_worker(tx, gone.id)  # first: from here on it claims nothing of gated queues
         while held := orphans(tx, gone.id):
+            gates |= gates_of(tx, [one.held.id for one in held])
             written += self._put_back(tx, held, gone)
         was_there = remove_worker(tx, gone.id)
         resign_lead(tx, gone.id)
-        return written, was_there
+        step = NOTHING if self._admission is None else self._admission.visit(tx, gates, self._engine.clock.now())
+        return written, was_there, step
 
     def _put_back(self, tx: Tx, held: Sequence[Orphan], gone: Suspect) -> list[_Rescued]:
         """Write what becomes of jobs; their worker may have finished some of those that were found."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
@@ -14,6 +14,7 @@ import msgspec
 from lineshaft.clock import Clock
 from lineshaft.context import log_fields
 from lineshaft.current import CurrentJob, check_progress
+from lineshaft.gates import Pass
 from lineshaft.options import Options
 from lineshaft.outcomes import Cancelled, Cause
 from lineshaft.store.claim import Claimed
@@ -38,6 +39,15 @@ class Run(CurrentJob):
 
     claimed_at = 0
     """When it was claimed, in microseconds; noted only where features may ask at its end."""
+    passes: tuple[Pass, ...] | None = None
+    """The gates that it passed; None: no limit concerns it."""
+    has_slots = False
+    """Whether it has places in gates that do not count it as their own."""
+    seconds = 0.0
+    """How long its code ran; measured only where a limit concerns it."""
+    signals: Mapping[str, Any] | None = None
+    """What features noted about the error that it raised."""
+    _began_at: float | None = None
 
     def __init__(self, claimed: Claimed, task: Task[Any, Any, Any], options: Options, clock: Clock) -> None:
         self.claimed = claimed
@@ -127,8 +137,15 @@ class Run(CurrentJob):
     def start(self) -> None:
         """Note that its lane begins to run it."""
         self.is_started = True
+        if self.passes is not None:
+            self._began_at = self.clock.monotonic()
         if self.on_start is not None:
             self.on_start(self)
+
+    def stop_watch(self) -> None:
+        """Note how long its code ran."""
+        if self._began_at is not None:
+            self.seconds = self.clock.monotonic() - self._began_at
 
     @contextmanager
     def unstoppable(self) -> Iterator[None]:

@@ -8,11 +8,11 @@ from typing import Final
 
 from lineshaft.clock import SECOND
 from lineshaft.store.upkeep import Blocked
-from lineshaft.worker.claimer import QueueSlots
 from lineshaft.worker.dispatch import Dispatcher
 from lineshaft.worker.lanes.async_ import AsyncLane, LoopThread
 from lineshaft.worker.lanes.base import Lane
 from lineshaft.worker.run import Run
+from lineshaft.worker.slots import QueueSlots
 
 _log = logging.getLogger("lineshaft.worker")
 
@@ -83,7 +83,7 @@ class StallWatch:
                 self._hold_claims(self._slots_of(queue), is_blocked=is_loop_blocked)
             if self._is_stalled(lane, now):
                 # It came with jobs that were short; these are not, so none is taken ahead until some have ended.
-                self._slots_of(queue).rate = 0.0
+                self._slots_of(queue).forget_rate()
                 self._dispatcher.withdraw(lane)
 
     def blocked(self) -> Blocked | None:

@@ -19,10 +19,10 @@ from lineshaft.config import Retention
 from lineshaft.current import joined
 from lineshaft.engines.base import AsyncTransaction, Engine, Tx
 from lineshaft.errors import ConfigError, LeaseLostError, StoreError
-from lineshaft.feature import Feature
+from lineshaft.feature import Feature, show
 from lineshaft.store.finish import write_transitions
 from lineshaft.transitions import Complete
-from lineshaft.worker.ended import ended_job, show
+from lineshaft.worker.ended import ended_job
 from lineshaft.worker.run import Run
 
 # A transaction on SQLite holds its one writer: everybody else who wants to write waits for it.

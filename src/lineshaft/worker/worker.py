@@ -11,6 +11,7 @@ from lineshaft.clock import SECOND
 from lineshaft.options import Lane as LaneName
 from lineshaft.store.rates import QueueLoad, WorkerLoad, dump_load
 from lineshaft.worker import joblog
+from lineshaft.worker.admission import Admission
 from lineshaft.worker.claimer import Claimer
 from lineshaft.worker.dispatch import Dispatcher
 from lineshaft.worker.ending import Ending, Parts
@@ -119,12 +120,16 @@ class Worker:
         )
         self.watch = Watch(clock, settings.stop_patience, self._note_hung)
         self.dispatcher = Dispatcher(self.runtime, self._make_lane, self.finisher.deliver, self._note_start)
+        self._admission = Admission(self.id, self.runtime.tasks, self.runtime.features, self.runtime.subscribers)
         self.claimer = Claimer(engine, self.id, self.queues, self.slots, clock, self.order)
         self.loop = StoreLoop(
-            engine, self.id, self.claimer, self.finisher, self.dispatcher, self._retention, self.runtime.features
-        )
+            engine, self.id, self.claimer, self.finisher, self.dispatcher, self._admission, self._retention,
+            self.runtime.features,
+        )  # fmt: skip
         self._hearing = Hearing(engine, self._heard, self._began_to_hear)
         upkeep = self._make_upkeep()
+        upkeep.hear_gated = self._hear_gated
+        upkeep.hear_fair = self.claimer.hear_fair
         upkeep.step()
         self.claimer.has_lease = upkeep.has_lease
         self.leader = upkeep.leader = self.runtime.make_leader(self.id, upkeep.is_sure)
@@ -146,7 +151,7 @@ class Worker:
             self._lock,
             settings,
             retention,
-            Rescuer(engine, self.id, settings, retention, subscribers, features),
+            Rescuer(engine, self.id, settings, retention, subscribers, features, self._admission),
             subscribers,
             self._held,
             self._cancel,
@@ -154,6 +159,7 @@ class Worker:
             on_drain=self._drain,
             load=self._load,
             features=features,
+            admission=self._admission,
         )
 
     def _keep_alive_by(self, upkeep: Upkeep) -> None:
@@ -262,6 +268,10 @@ class Worker:
         self.loop.look(None)
         self.leader.wake()
         self.liveness.poke()
+
+    def _hear_gated(self, gated: str | None) -> None:
+        if self.claimer.grants.hear(gated):
+            self._ring()
 
     def _ring(self) -> None:
         self.loop.ring()

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from lineshaft.errors import ScheduleError
 from lineshaft.feature import Feature, Incoming, announce
 from lineshaft.features.schedules.definition import Definition
-from lineshaft.features.schedules.firing import job_of_tick, state_of_tick
+from lineshaft.features.schedules.firing import job_of_tick, note_of_key, state_of_tick
 from lineshaft.features.schedules.records import MANUAL, ScheduleRow, TickRow, TickState, add_ticks, change_ticks
-from lineshaft.store.enqueue import insert_jobs
+from lineshaft.store.placing import store_incoming
 
 if TYPE_CHECKING:
     from lineshaft.engines.base import Tx
@@ -43,10 +43,9 @@ def fire(
     job = job_of_tick(row, MANUAL, tick.at, at)
     announce(features, tx, [job], at)
     if job.existing_id is not None:
-        note = f"job {job.existing_id} has its unique key"
+        note = note_of_key(job.existing_id)
         change_ticks(tx, [tick._replace(state=TickState.SKIPPED, note=note)])
         return Fired(job.existing_id, None)
     change_ticks(tx, [tick._replace(job=job.row["id"])])
-    rows: list[Any] = [job.row]
-    insert_jobs(tx, rows, is_resend=is_resend)
+    store_incoming(tx, [job], at, is_resend=is_resend)
     return Fired(job.row["id"], job)

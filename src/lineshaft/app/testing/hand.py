@@ -16,21 +16,33 @@ from typing import Final
 
 from lineshaft.app.crossing import in_store_thread
 from lineshaft.app.testing.ticking import Ticking
-from lineshaft.clock import to_datetime
+from lineshaft.clock import DAY, SECOND, to_datetime
 from lineshaft.engines.base import Tx
 from lineshaft.events import JobStarted
+from lineshaft.feature import show
 from lineshaft.options import Lane as LaneName
 from lineshaft.outcomes import Cause, Interrupted, Outcome
-from lineshaft.store.claim import Claimed, Expired, Place, claim_jobs, expire_overdue, first_before, promote_due
+from lineshaft.store.claim import (
+    Claimed,
+    Expired,
+    Place,
+    claim_jobs,
+    expire_overdue,
+    first_before,
+    place_of,
+    promote_due,
+)
 from lineshaft.store.control import delete_jobs
 from lineshaft.store.finish import write_transitions
 from lineshaft.store.inspect import count_by_queue
 from lineshaft.store.upkeep import register_worker
 from lineshaft.transitions import PutBack, Stage, Transition, expire
 from lineshaft.version import VERSION
-from lineshaft.worker.claimer import QueueSlots
+from lineshaft.worker.admission import Admission
+from lineshaft.worker.admitted import Admitted, Step
+from lineshaft.worker.departure import Departure
 from lineshaft.worker.dispatch import Dispatcher, split_expired
-from lineshaft.worker.ended import ended_job, expired_jobs, show
+from lineshaft.worker.ended import ended_job, expired_jobs
 from lineshaft.worker.execute import aexecute, execute
 from lineshaft.worker.finisher import Finisher
 from lineshaft.worker.lanes.async_ import LoopThread
@@ -39,13 +51,16 @@ from lineshaft.worker.lanes.places import Places
 from lineshaft.worker.lifespan import Lifespans
 from lineshaft.worker.run import Run
 from lineshaft.worker.runtime import Runtime
+from lineshaft.worker.slots import QueueSlots
 
 OnError = Callable[[Run, BaseException], None]
 
-_LAST: Final = Place(rank=1_000, run_at=2**62, id="~")
+_LAST: Final = Place(rank=1_000, turn=2**62, id="~")
 """Comes after every job."""
 _JOIN_SECONDS: Final = 10
 _NO_LIMIT: Final = 1_000_000
+_PATIENCE: Final = 30 * DAY
+"""When looks at gates have been put off for longer than this, none is expected to help any more."""
 
 
 class HandLane(QueueingLane):
@@ -74,8 +89,8 @@ class HandLane(QueueingLane):
 class HandWorker:
     """Claims and runs the jobs of every queue of one store, one at a time; registered like any worker."""
 
-    def __init__(self, runtime: Runtime, on_error: OnError) -> None:
-        self._runtime, self._on_error = runtime, on_error
+    def __init__(self, runtime: Runtime, on_error: OnError, *, obeys_limits: bool) -> None:
+        self._runtime, self._on_error, self._obeys_limits = runtime, on_error, obeys_limits
         self._engine, self._clock = runtime.engine, runtime.engine.clock
         self._loop_thread: LoopThread | None = None
         self._lifespans = Lifespans(runtime.lifespans, lambda: self._own_loop().loop)
@@ -86,6 +101,9 @@ class HandWorker:
         self._finisher = Finisher(
             self.id, self._clock, runtime.retention, runtime.subscribers, lambda: None, runtime.features
         )
+        self._admission = Admission(self.id, runtime.tasks, runtime.features, runtime.subscribers)
+        self._barren = 0
+        """For how long a look at gates is put off after several that let nobody go, in microseconds."""
         self.ticking = Ticking(runtime)
         self._dispatcher = Dispatcher(runtime, self._make_lane, self._finisher.deliver, lambda _: None)
 
@@ -119,6 +137,18 @@ class HandWorker:
 
         while self._engine.write(expire_overdue_ones):
             continue
+        if self._admission.is_due(now):
+            self._look_at_gates(now)
+
+    def next_look(self) -> int | None:
+        """Return when some gate may let a waiting job go; None when time alone does not seem to move any line."""
+        due = self._admission.due
+        return None if due is None or self._barren > _PATIENCE else max(due, self._clock.now() + self._barren)
+
+    def _look_at_gates(self, now: int) -> None:
+        step = self._engine.write(lambda tx: self._admission.open_due(tx, now))
+        self._admission.settle(step)
+        self._barren = 0 if step.queues else max(2 * self._barren, SECOND)
 
     def first(self, queue: str | None) -> tuple[str, Place] | None:
         """Return where the next job stands, by priority, time and id, in a queue or in any."""
@@ -131,18 +161,33 @@ class HandWorker:
         place, name = min(self._engine.read(find), default=(None, ""))
         return None if place is None else (name, place)
 
-    def claim(self, queue: str, place: Place) -> list[Claimed]:
-        """Take the job at a place of a queue; none when it is gone."""
-        now = self._clock.now()
-        return self._engine.write(lambda tx: claim_jobs(tx, queue=queue, limit=1, worker=self.id, now=now, start=place))
+    def place_of(self, job_id: str) -> Place:
+        """Return where an unfinished job stands in its queue."""
+        return self._engine.read(lambda tx: place_of(tx, job_id)) or _LAST
 
-    def hand_out(self, claimed: list[Claimed]) -> Run | None:
+    def claim(self, queue: str, place: Place, *, obeys_limits: bool = True) -> Admitted:
+        """Take the job at a place of a queue; none when it is gone, or a limit holds it back."""
+        now = self._clock.now()
+
+        def operate(tx: Tx) -> Admitted:
+            # One at a time is within any limit of a queue; rates of queues count in service only.
+            claimed = claim_jobs(tx, queue=queue, limit=1, worker=self.id, now=now, start=place, is_granted=True)
+            is_judged = obeys_limits and self._obeys_limits
+            return self._admission.admit(tx, claimed, (), now) if is_judged else Admitted(claimed)
+
+        admitted = self._engine.write(operate)
+        self._admission.settle(admitted.step)
+        self._barren = 0
+        return admitted
+
+    def hand_out(self, admitted: Admitted) -> Run | None:
         """Return the run of a claimed job; None when it has expired, or cannot start, which is then written."""
         now = self._clock.now()
-        fresh, expired = split_expired(claimed, now)
-        self._expire(expired)
+        fresh, expired = split_expired(admitted.jobs, now)
+        self._expire(expired, admitted.left(expired))
         self._tell_started(fresh)
-        self._dispatcher.hand_out(fresh, {one.queue: QueueSlots(one.queue, _NO_LIMIT) for one in fresh}, now)
+        slots = {one.queue: QueueSlots(one.queue, _NO_LIMIT) for one in fresh}
+        self._dispatcher.hand_out(fresh, slots, now, admitted)
         if self._lane.next_run() is not None:
             [run] = self._lane.withdraw()
             run.on_error = self._on_error
@@ -207,22 +252,26 @@ class HandWorker:
         now = self._clock.now()
         self._dispatcher.ended(self._finisher.take(now))
         batch = self._finisher.begin()
-        written = self._engine.write(lambda tx: self._finisher.write(tx, batch, now))
+        written, step = self._engine.write(
+            lambda tx: (self._finisher.write(tx, batch, now), self._admission.depart(tx, batch.departures, now))
+        )
         self._finisher.settle(batch, written, now)
+        self._admission.settle(step)
 
     def _end(self, run: Run, outcome: Outcome) -> None:
         self._finisher.deliver(run, outcome)
         self.settle()
 
-    def _expire(self, claimed: list[Claimed]) -> None:
+    def _expire(self, claimed: list[Claimed], departures: Sequence[Departure]) -> None:
         now = self._clock.now()
 
-        def end(tx: Tx) -> None:
+        def end(tx: Tx) -> Step:
             self._write(tx, [expire(one.held) for one in claimed], now)
             show(self._runtime.features, tx, [ended_job(one, expire(one.held), now) for one in claimed], now)
+            return self._admission.depart(tx, departures, now)
 
         if claimed:
-            self._engine.write(end)
+            self._admission.settle(self._engine.write(end))
 
     def _write(self, tx: Tx, transitions: Sequence[Transition], now: int) -> None:
         expires_at = now + self._runtime.retention.expired

@@ -295,7 +295,7 @@ class Testing:
         if self._hand is None:
             self.app.load_imports()
             self._synchronise()
-            self._hand = HandWorker(self.app.runtime(), self._raised.note)
+            self._hand = HandWorker(self.app.runtime(), self._raised.note, obeys_limits=self.mode == "manual")
             self._stack.callback(self._hand.close)
         return self._hand
 

@@ -14,12 +14,13 @@ from lineshaft.app.why.place import FARTHEST, standing
 from lineshaft.app.why.running import running
 from lineshaft.app.why.situation import Member, Situation, member
 from lineshaft.app.why.waiting import is_overdue, notes, overdue, own
+from lineshaft.app.why.whole_queue import limited
 from lineshaft.clock import to_datetime
 from lineshaft.config import Settings
 from lineshaft.engines.base import Tx
 from lineshaft.explaining import Explanation, Hold
 from lineshaft.feature import Feature
-from lineshaft.store import explain, inspect
+from lineshaft.store import explain, grants, inspect
 from lineshaft.store.explain import StoredJob
 from lineshaft.task import Task
 from lineshaft.transitions import State
@@ -76,10 +77,13 @@ class Explainer:
 
     def _waiting(self, tx: Tx, known: Situation) -> Iterator[Hold]:
         holds = [*own(known), *self._of_queue(tx, known)]
+        if known.is_parked:  # what holds it back goes before all that would matter once it is let in
+            holds += self._of_features(tx, known)
         if not self._is_testing():
             holds += unserved(known)
-        holds += self._of_features(tx, known)
-        if known.is_due and not self._is_testing():
+        if not known.is_parked:
+            holds += self._of_features(tx, known)
+        if known.is_due and not known.is_parked and not self._is_testing():
             holds += self._standing(tx, known)
         yield from holds or [self._nothing()]
         yield from notes(known)
@@ -88,6 +92,11 @@ class Explainer:
         pause = explain.queue_pause(tx, known.job.row.queue)
         if pause is not None:
             yield paused(known, pause)
+        if known.is_due and not known.is_parked and not self._is_testing():
+            queue = known.job.row.queue
+            flow, tat = grants.see_flow(tx, queue)
+            if flow.is_gated:
+                yield from limited(known, flow, tat, grants.list_grants(tx, queue))
 
     def _of_features(self, tx: Tx, known: Situation) -> Iterator[Hold]:
         for feature in self._features:
@@ -95,7 +104,7 @@ class Explainer:
 
     def _standing(self, tx: Tx, known: Situation) -> Iterator[Hold]:
         row = known.job.row
-        ahead = explain.count_ahead(tx, row, limit=FARTHEST + 1)
+        ahead = explain.count_ahead(tx, known.job, limit=FARTHEST + 1)
         held = explain.held_at_head(tx, row.queue, limit=FARTHEST) if known.open else []
         return standing(known, ahead, held)
 

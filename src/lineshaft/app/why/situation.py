@@ -50,7 +50,12 @@ class Situation:
     @property
     def is_due(self) -> bool:
         """Whether its time has come; a job that is ready may be claimed whatever the clocks say."""
-        return self.job.row.stage == Stage.READY or self.job.row.run_at <= self.now
+        return self.job.row.stage in (Stage.READY, Stage.PARKED) or self.job.row.run_at <= self.now
+
+    @property
+    def is_parked(self) -> bool:
+        """Whether a limit keeps it in its line, out of sight of workers."""
+        return self.job.row.stage == Stage.PARKED
 
     @property
     def is_untried(self) -> bool:

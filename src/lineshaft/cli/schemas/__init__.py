@@ -6,6 +6,7 @@ can drift from the other. New keys may come with a new version; those that there
 
 from __future__ import annotations
 
+from lineshaft.cli.schemas.breakers import BreakerForm
 from lineshaft.cli.schemas.jobs import (
     Cancelled,
     Deleted,
@@ -18,6 +19,7 @@ from lineshaft.cli.schemas.jobs import (
     WholeJob,
     WhyForm,
 )
+from lineshaft.cli.schemas.limits import LimitForm, LimitKeyForm, WholeLimit
 from lineshaft.cli.schemas.moment import Moment
 from lineshaft.cli.schemas.outputs import OUTPUTS, schema
 from lineshaft.cli.schemas.queues import (
@@ -51,6 +53,7 @@ __all__ = [
     "BackedUp",
     "BackfillForm",
     "BackupForm",
+    "BreakerForm",
     "Cancelled",
     "CopiedForm",
     "Deleted",
@@ -58,6 +61,8 @@ __all__ = [
     "ErrorForm",
     "HoldForm",
     "JobForm",
+    "LimitForm",
+    "LimitKeyForm",
     "LogForm",
     "Migrated",
     "MigrationForm",
@@ -76,6 +81,7 @@ __all__ = [
     "TaskForm",
     "TickForm",
     "WholeJob",
+    "WholeLimit",
     "WholeSchedule",
     "WhyForm",
     "schema",

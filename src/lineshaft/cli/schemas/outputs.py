@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import msgspec
 
+from lineshaft.cli.schemas.breakers import BreakerForm
 from lineshaft.cli.schemas.jobs import (
     Cancelled,
     Deleted,
@@ -17,6 +18,7 @@ from lineshaft.cli.schemas.jobs import (
     WholeJob,
     WhyForm,
 )
+from lineshaft.cli.schemas.limits import LimitForm, WholeLimit
 from lineshaft.cli.schemas.queues import (
     Drained,
     Purged,
@@ -77,8 +79,18 @@ OUTPUTS: Final[dict[str, Any]] = {
     "queues list": list[QueueForm],
     "queues pause": list[QueueForm],
     "queues resume": list[QueueForm],
-    "queues limit": list[QueueForm],
+    "queues show": QueueForm,
+    "queues update": list[QueueForm],
     "queues purge": Purged,
+    "limits list": list[LimitForm],
+    "limits show": WholeLimit,
+    "limits update": LimitForm,
+    "limits reset": LimitForm,
+    "breakers list": list[BreakerForm],
+    "breakers show": BreakerForm,
+    "breakers open": list[BreakerForm],
+    "breakers close": list[BreakerForm],
+    "breakers reset": list[BreakerForm],
     "schedules list": list[ScheduleForm],
     "schedules show": WholeSchedule,
     "schedules next": NextForm,

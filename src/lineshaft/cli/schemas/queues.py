@@ -5,11 +5,15 @@ from __future__ import annotations
 from typing import TypedDict
 
 from lineshaft.cli.schemas.moment import Moment
+from lineshaft.options import FairBy
 from lineshaft.store.depth import OnFull
 
 
 class QueueForm(TypedDict):
-    """A queue; `depth` are the jobs that wait, `counts` the unfinished ones by state; `block_timeout` in seconds."""
+    """A queue; `depth` are the jobs that wait, `counts` the unfinished ones by state; `block_timeout` in seconds.
+
+    `rate` as `100/m`; `holders` are workers' ids, with how many of its places each has.
+    """
 
     name: str
     paused: bool
@@ -21,6 +25,12 @@ class QueueForm(TypedDict):
     max_depth_per_tenant: int | None
     on_full: OnFull
     block_timeout: float | None
+    concurrency: int | None
+    rate: str | None
+    burst: int | None
+    fair: FairBy | None
+    fair_weights: dict[str, int]
+    holders: dict[str, int]
     counts: dict[str, int]
 
 

@@ -216,7 +216,9 @@ def _add_ready(tally: Tally, ready: Ready, limit: int) -> None:
 
 def _add_due(tally: Tally, due: Due, *, is_partial: bool) -> None:
     tally.is_partial = tally.is_partial or is_partial
-    if due.stage == Stage.RETRYING:
+    if due.stage == Stage.PARKED:
+        tally.ready += due.counted
+    elif due.stage == Stage.RETRYING:
         tally.retrying += due.counted
     else:
         tally.scheduled += due.counted

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from lineshaft.feature import Ended, Feature, Incoming, announce
+from lineshaft.feature import Ended, Feature, announce
 from lineshaft.features.followup.rules import followers
-from lineshaft.store.enqueue import NewRow, insert_jobs
+from lineshaft.store.placing import store_incoming
 
 if TYPE_CHECKING:
     from lineshaft.engines.base import Tx
@@ -25,10 +25,4 @@ class FollowUpFeature(Feature):
         if not jobs:
             return
         announce(self._others, tx, jobs, now)
-        rows = [_row(one) for one in jobs if one.existing_id is None]
-        if rows:
-            insert_jobs(tx, rows, is_resend=not is_certain, is_limited=False)
-
-
-def _row(one: Incoming) -> NewRow:
-    return one.row  # type: ignore[return-value]
+        store_incoming(tx, jobs, now, is_resend=not is_certain, is_limited=False)

@@ -52,7 +52,7 @@ def _followers(job: Ended, now: int) -> Iterator[Incoming]:
         # The id comes of what ended: whoever writes that end again, maybe another process, names the same job.
         job_id = derived_id(job.started_at, job.id, job.claim, option, place)
         row = {"id": job_id, **shared_row(new_job, now, job.context), "args": one.args}
-        yield Incoming(row, new_job.options, one.unique_text)
+        yield Incoming(row, new_job.options, one.unique_text, fair_text=one.fair_text)
 
 
 def _stored(job: Ended, option: Followed) -> Sequence[JobTemplate]:

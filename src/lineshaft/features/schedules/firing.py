@@ -17,7 +17,7 @@ from lineshaft.features.schedules.records import BY_CLOCK, MANUAL, ScheduleRow, 
 from lineshaft.ids import derived_id
 from lineshaft.newjob import shared_row
 from lineshaft.options import JobTemplate, Options, job_of
-from lineshaft.store.enqueue import insert_jobs
+from lineshaft.store.placing import store_incoming
 from lineshaft.transitions import Stage
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def job_of_tick(row: ScheduleRow, run: str, at: int, now: int) -> Incoming:
     }
     if _matters(definition, run):
         own["options"] = _encode({**template.execution, SCHEDULE: (row.name, run, at)}).decode()
-    return Incoming({**shared, **own}, options, template.unique_text)
+    return Incoming({**shared, **own}, options, template.unique_text, fair_text=template.fair_text)
 
 
 def store_jobs(tx: Tx, features: Sequence[Feature], jobs: Sequence[Incoming], now: int) -> dict[str, str]:
@@ -73,26 +73,29 @@ def store_jobs(tx: Tx, features: Sequence[Feature], jobs: Sequence[Incoming], no
     `features` are those that look at new jobs. A queue that is full refuses its own jobs only.
     """
     announce(features, tx, jobs, now)
-    refused = {
-        one.row["id"]: f"job {one.existing_id} has its unique key" for one in jobs if one.existing_id is not None
-    }
-    refused.update(_insert(tx, [one.row for one in jobs if one.existing_id is None]))
+    refused = {one.row["id"]: note_of_key(one.existing_id) for one in jobs if one.existing_id is not None}
+    refused.update(_store(tx, [one for one in jobs if one.existing_id is None], now))
     return refused
 
 
-def _insert(tx: Tx, rows: list[Any]) -> Iterator[tuple[str, str]]:
-    if not rows:
+def note_of_key(job_id: str) -> str:
+    """Return what is noted of a tick that got no job because of this one."""
+    return f"job {job_id} has its unique key"
+
+
+def _store(tx: Tx, jobs: list[Incoming], now: int) -> Iterator[tuple[str, str]]:
+    if not jobs:
         return
     try:
-        insert_jobs(tx, rows)
+        store_incoming(tx, jobs, now)
     except QueueFull:
-        if len(rows) == 1:
-            yield rows[0]["id"], f"queue {rows[0]['queue']!r} was full"
+        if len(jobs) == 1:
+            yield jobs[0].row["id"], f"queue {jobs[0].row['queue']!r} was full"
             return
-        rows.sort(key=lambda row: (row["queue"], row["run_at"]))  # in halves: a full queue is found in few steps
-        half = len(rows) // 2
-        yield from _insert(tx, rows[:half])
-        yield from _insert(tx, rows[half:])
+        jobs.sort(key=lambda one: (one.row["queue"], one.row["run_at"]))  # in halves: a full queue is found soon
+        half = len(jobs) // 2
+        yield from _store(tx, jobs[:half], now)
+        yield from _store(tx, jobs[half:], now)
 
 
 def _matters(definition: Definition, run: str) -> bool:

@@ -16,8 +16,10 @@ select count(*) from taken;
 select key, job::text from lineshaft.unique_key where key = any(%(keys)s::text[]);
 
 -- name: look_up_jobs
--- One statement: a job that finishes meanwhile is seen in exactly one of the tables.
-select id::text, stage, worker is not null, cancel_requested, created_at, run_at, started_at
+-- One statement: a job that finishes meanwhile is seen in exactly one of the tables. One that stands in the line of a
+-- gate is ready: what replaces it does not stand there.
+select id::text, case stage when 5 then 1 else stage end, worker is not null, cancel_requested, created_at, run_at,
+       started_at
   from lineshaft.job where id = any(%(ids)s::uuid[])
 union all
 select id::text, stage, false, false, created_at, run_at, started_at
@@ -30,7 +32,7 @@ select id::text from lineshaft.job
  order by id for update;
 
 -- name: replace_jobs
--- A revived job's budget lies on top of the attempts of its former life.
+-- A revived job's budget lies on top of the attempts of its former life. It comes to its gates as a new one.
 with replaced as (
     update lineshaft.job
        set args = (%(args)s::text[])[width_bucket(id, %(id)s::uuid[])],
@@ -43,7 +45,8 @@ with replaced as (
            tags = (%(tags)s::text[])[width_bucket(id, %(id)s::uuid[])],
            meta = (%(meta)s::text[])[width_bucket(id, %(id)s::uuid[])],
            options = (%(options)s::text[])[width_bucket(id, %(id)s::uuid[])],
-           context = (%(context)s::text[])[width_bucket(id, %(id)s::uuid[])]
+           context = (%(context)s::text[])[width_bucket(id, %(id)s::uuid[])],
+           gate = null
      where id = any(%(id)s::uuid[]) and worker is null
     returning queue
 )

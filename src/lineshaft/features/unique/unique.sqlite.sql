@@ -9,7 +9,8 @@ select changes();
 select json_group_array(json_array(key, job)) from lineshaft_unique_key where key in (select value from json_each(:keys));
 
 -- name: look_up_jobs json
-select json_group_array(json_array(id, stage, stage = 1 and worker is not null, cancel_requested, created_at,
+-- One that stands in the line of a gate is ready: what replaces it does not stand there.
+select json_group_array(json_array(id, case stage when 5 then 1 else stage end, stage = 1 and worker is not null, cancel_requested, created_at,
                                    run_at, started_at))
   from lineshaft_job where id in (select value from json_each(:ids));
 
@@ -20,12 +21,12 @@ select json_group_array(json_array(id)) from lineshaft_job
    and stage < 10 and not (stage = 1 and worker is not null) and not cancel_requested;
 
 -- name: replace_jobs rings-worker
--- A revived job's budget lies on top of the attempts of its former life.
+-- A revived job's budget lies on top of the attempts of its former life. It comes to its gates as a new one.
 update lineshaft_job
    set args = r.value ->> 'args', queue = r.value ->> 'queue', rank = r.value ->> 'rank', run_at = r.value ->> 'run_at',
        stage = r.value ->> 'stage', max_attempts = attempts_before + (r.value ->> 'max_attempts'),
        deadline = r.value ->> 'deadline', tags = r.value ->> 'tags', meta = r.value ->> 'meta',
-       options = r.value ->> 'options', context = r.value ->> 'context'
+       options = r.value ->> 'options', context = r.value ->> 'context', gate = null
   from json_each(:rows) as r
  where lineshaft_job.id = r.value ->> 'id' and stage < 10 and not (stage = 1 and worker is not null);
 

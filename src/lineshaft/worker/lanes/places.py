@@ -118,4 +118,4 @@ class Places:
 
 
 def _place(run: Run) -> Place:
-    return Place(run.claimed.rank, run.claimed.run_at, run.claimed.held.id)
+    return Place(run.claimed.rank, run.claimed.turn, run.claimed.held.id)

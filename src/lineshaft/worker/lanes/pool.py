@@ -162,6 +162,7 @@ class Pool:
             case Note(number) if number == child.jobs and child.run is not None:
                 keep_note(child.run, message)
             case Ended(number) if number == child.jobs and child.run is not None:
+                child.run.signals = message.signals
                 self._on_ended(child, child.run, outcome_of(message))
             case Stack(text=text):
                 child.answer(text)

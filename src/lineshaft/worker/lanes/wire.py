@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Mapping
 from typing import Any, Final, get_args
 
 import msgspec
@@ -73,6 +74,8 @@ class Ended(msgspec.Struct, frozen=True, tag=True):
     number: int
     kind: str
     fields: msgspec.Raw
+    signals: dict[str, Any] | None = None
+    """What features noted about its error, see `Feature.read_error`."""
 
 
 class Stack(msgspec.Struct, frozen=True, tag=True):
@@ -93,9 +96,10 @@ _to_child: Final = msgspec.msgpack.Decoder(ToChild, strict=False)
 _from_child: Final = msgspec.msgpack.Decoder(FromChild)
 
 
-def ended(number: int, outcome: Outcome) -> Ended:
+def ended(number: int, outcome: Outcome, signals: Mapping[str, Any] | None = None) -> Ended:
     """Return the message that a job ended like this."""
-    return Ended(number, type(outcome).__name__, msgspec.Raw(_encode(outcome)))
+    noted = None if signals is None else dict(signals)
+    return Ended(number, type(outcome).__name__, msgspec.Raw(_encode(outcome)), noted)
 
 
 def outcome_of(message: Ended) -> Outcome:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Final, get_args
 
 from lineshaft.clock import SECOND, to_micros
+from lineshaft.counts import is_count
 from lineshaft.errors import ConfigError
 from lineshaft.options import UNSET
 from lineshaft.store.depth import OnFull
@@ -21,11 +22,8 @@ _MOST: Final = 2**31 - 1
 def checked_limits(**given: Any) -> dict[str, Any]:
     """Return those that were said, in the units of the store; raises `ConfigError` naming a wrong one."""
     said = {name: value for name, value in given.items() if value is not UNSET}
-    if not said:
-        msg = f"nothing to change; give {', '.join(LIMITS[:-1])} or {LIMITS[-1]}"
-        raise ConfigError(msg)
     for name in DEPTHS:
-        if said.get(name) is not None and not _is_depth(said[name]):
+        if said.get(name) is not None and not is_count(said[name], _MOST):
             msg = f"{name}={said[name]!r} must be a whole number from 1, or None"
             raise ConfigError(msg)
     if "on_full" in said and said["on_full"] not in WAYS:
@@ -50,10 +48,6 @@ def merged_limits(queue: str, before: Mapping[str, Any], said: Mapping[str, Any]
         msg = f"block_timeout says how long on_full='block' waits, and queue {queue!r} does not; give that too"
         raise ConfigError(msg)
     return {**after, "on_full": None if after["on_full"] == "reject" else after["on_full"], "block_timeout": None}
-
-
-def _is_depth(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= _MOST
 
 
 def _patience(value: Any) -> int:

@@ -1,0 +1,1 @@
+"""Measures what limits cost and how exact they are: `make flow`."""

@@ -1,0 +1,1 @@
+"""Draws the pictures of docs/flow-control.md from real runs: `make pictures`."""

@@ -1,0 +1,1 @@
+"""Circuit breakers: jobs leave a dependency alone while it fails."""

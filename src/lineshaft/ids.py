@@ -33,10 +33,13 @@ def new_ids(count: int) -> list[str]:
     return [_id(first + n, tails[16 * n : 16 * n + 16]) for n in range(count)]
 
 
-def derived_id(instant: int, *parts: object) -> str:
-    """Return the id that always comes of an instant (microseconds since the epoch) and these parts."""
+def derived_id(instant: int, *parts: object, place: int = 0) -> str:
+    """Return the id that always comes of an instant (microseconds since the epoch), these parts, and a place.
+
+    Of several that come of one instant those with higher places are greater, as ids made by `new_ids` would be.
+    """
     digest = hashlib.sha256("\x00".join(map(str, parts)).encode()).hexdigest()
-    return _id((instant << _COUNTER_BITS) // 1_000, digest[:16])
+    return _id((instant << _COUNTER_BITS) // 1_000 + place, digest[:16])
 
 
 def _id(ticks: int, tail: str) -> str:

@@ -40,7 +40,7 @@ def _enqueue(note: Note, text: str, way: str) -> Job[str]:
 @pytest.mark.parametrize(
     "given, advice",
     [
-        ({}, "nothing to change; give max_depth"),
+        ({}, "nothing to change; give concurrency, rate, fair, fair_weights, max_depth, max_depth_per_tenant, on_full"),
         ({"max_depth": 0}, "max_depth=0 must be a whole number from 1, or None"),
         ({"max_depth_per_tenant": True}, "max_depth_per_tenant=True must be a whole number"),
         ({"max_depth": 2**31}, "must be a whole number from 1"),

@@ -428,7 +428,7 @@ def test_explanation_is_plain_json(calm: Lineshaft) -> None:
 def test_few_statements_in_one_transaction(
     calm: Lineshaft, start_worker: StartWorker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A due job costs four statements of one transaction, five where a worker takes it; a finished one costs one."""
+    """A due job costs nine statements of one transaction, a delayed one three; a finished one costs one."""
     start_worker(calm, {"mail": 1})
     add = calm.task(name="work.add")(nothing)
     due, later, done = add.enqueue(), add.options(delay="1h").enqueue(), add.options(delay="1h").enqueue()
@@ -445,7 +445,7 @@ def test_few_statements_in_one_transaction(
 
     monkeypatch.setattr(kind, "run", note)
     for job, names in (
-        (due, ["explain_job", "list_workers", "queue_pause", "count_ahead"]),
+        (due, ["explain_job", "list_workers", "queue_pause", "see_flow", *["stand"] * 3, "turn_of", "count_ahead"]),
         (later, ["explain_job", "list_workers", "queue_pause"]),
         (done, ["explain_job"]),
     ):

@@ -22,7 +22,8 @@ _STATEMENTS: Final = (
     "beat", "claim_jobs", "close_jobs", "complete_jobs", "expire_overdue", "insert_like_jobs", "promote_due",
     "put_back_jobs", "register_worker", "save_logs", "save_progress", "set_draining", "rescue put_back_jobs",
     "rescue remove_worker", "sign-off remove_worker", "child complete_jobs", "insert_job", "take_lead",
-    "resign_lead", "rescue resign_lead", "sign-off resign_lead",
+    "resign_lead", "rescue resign_lead", "sign-off resign_lead", "declare_worker", "rescue revoke_worker",
+    "sign-off revoke_worker",
 )  # fmt: skip
 _CALLS: Final = (
     "async", "thread", "outcome", "process: given", "process: ended", "wake-up", "child job", "child ready",

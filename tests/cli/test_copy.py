@@ -43,7 +43,8 @@ def test_moved(call: Call, store: Lineshaft, address: str, target: str, make_job
     assert head.split() == ["table", "rows", "checksum", "of", "both"]
     assert [re.sub(r"  +", "|", line).split("|")[:2] for line in table] == [
         ["finished jobs", "1"], ["unfinished jobs", "1"], ["queues", "0"], ["logs of jobs", "0"], ["unique keys", "0"],
-        ["schedules", "0"], ["ticks of schedules", "0"], ["backfills", "0"],
+        ["schedules", "0"], ["ticks of schedules", "0"], ["backfills", "0"], ["limits", "0"], ["gates of limits", "0"],
+        ["turns of fair queues", "0"], ["courses of limits", "0"],
     ]  # fmt: skip
     assert held == "1 job was held by a worker that had died; it waits again and no attempt was used up"
     assert " is closed since 20" in last

@@ -12,6 +12,7 @@ from lineshaft.ids import new_id
 from lineshaft.store import (
     claim,
     control,
+    course,
     depth,
     enqueue,
     explain,
@@ -53,6 +54,7 @@ BY_NAME: dict[str, Statement] = (
             line,
             grants,
             rules,
+            course,
         )
         for name, statement in module.SQL.by_name.items()
     }
@@ -85,6 +87,7 @@ RARE = {
     "lock_unheld": "once an hour, a chunk of keys at a time",
     "delete_unheld": "once an hour, a chunk of keys at a time",
     "last_gate_of_chunk": "once an hour, a chunk of gates at a time",
+    "hasten_gates": "once a worker, and after a clock was set back; reads and writes the gates that have a line",
     "delete_idle_gates": "once an hour, a chunk of gates at a time",
     "delete_void_slots": "once an hour; reads the slots, of which there are about as many as jobs that run",
 }
@@ -132,7 +135,7 @@ def hot_cases(known: Known) -> dict[str, Case]:
     """Return every hot statement as it is run with a batch of 100."""
     return {
         **_enqueue(known), **_claim(known), **_finish(known), **_beat(known), **_ask(known), **_look(known),
-        **_why(known), **_unique(known), **_gates(known), **_line(known), **_limits(known),
+        **_why(known), **_unique(known), **_gates(known), **_line(known), **_limits(known), **_course(),
     }  # fmt: skip
 
 
@@ -162,13 +165,19 @@ def _claim(known: Known) -> dict[str, Case]:
     taken = {"queue": "default", "limit": BATCH, "worker": WORKER, "now": NOW, "is_granted": True}
     place = {"rank": 0, "turn": NOW, "id": known.waiting[0]}
     granted = {"queue": "default", "limit": BATCH, "worker": WORKER, "now": NOW, "places": 1}
+    aged = {"rank": 0, "before": NOW + 1}
+    refused = {**taken, "is_granted": False}
     return {
         "claim_jobs": _case("claim_jobs", taken),
         "claim_granted": _case("claim_granted", granted),
         "claim_granted without a grant": _case("claim_granted", {**granted, "places": 1_000}),
         "claim_jobs of an empty queue": _case("claim_jobs", {**taken, "queue": "empty"}),
         "claim_jobs_from": _case("claim_jobs_from", {**taken, **place}),
-        "claim_aged": _case("claim_aged", {**taken, "rank": 0, "before": NOW + 1}),
+        "claim_aged": _case("claim_aged", {**taken, **aged}),
+        # The queue has a limit: to who has no grant it is as if it was paused.
+        "claim_jobs of a closed queue": _case("claim_jobs", refused),
+        "claim_jobs_from of a closed queue": _case("claim_jobs_from", {**refused, **place}),
+        "claim_aged of a closed queue": _case("claim_aged", {**refused, **aged}),
         "waiting_heads": _case("waiting_heads", {"queue": "default"}),
         "waiting_heads of an empty queue": _case("waiting_heads", {"queue": "empty"}),
         "first_before": _case("first_before", {**place, "queue": "default", "rank": 1}),
@@ -282,12 +291,12 @@ def _gates(known: Known) -> dict[str, Case]:
     return {
         "lock_gates": _case("lock_gates", keys),
         "add_gates": _case("add_gates", {}, [{"key": key, "rule": "k"} for key in sorted(GATES)]),
-        "read_gates": _case("read_gates", keys),
+        "read_gates": _case("read_gates", {**keys, "closed": []}),
         "move_gates": _case("move_gates", {}, [{"key": key, **moves} for key in sorted(GATES)]),
         "due_gates": _case("due_gates", {"now": NOW, "limit": BATCH}),
         "next_wake": _case("next_wake"),
         "take_slots": _case("take_slots", {}, held),
-        "remove_slots": _case("remove_slots", {"ids": [one.id for one in known.held]}),
+        "remove_slots": _case("remove_slots", {}, [{"id": one.id, "claim": one.claim} for one in known.held]),
         "gates_of": _case("gates_of", {"ids": [one.id for one in known.held]}),
     }
 
@@ -296,8 +305,10 @@ def _line(known: Known) -> dict[str, Case]:
     """What puts jobs into lines and lets them out."""
     parked = [{"id": one.id, "key": one.key, "claim": one.claim, "gate": LONG_LINE} for one in known.held]
     unclaimed = [{"id": job_id, "key": number, "gate": LONG_LINE} for number, job_id in enumerate(known.waiting)]
+    entering = [{"id": job_id, "key": number, "sequence": "s"} for number, job_id in enumerate(known.waiting)]
     joining = [{"id": one.id, "key": one.key, "claim": one.claim, "sequence": "s"} for one in known.held]
     heads = {"keys": list(GATES), "queue": "default", "limit": BATCH, "worker": WORKER, "now": NOW}
+    keys = [{"key": key} for key in GATES[:10]]
     many, few = [{"key": LONG_LINE, "count": BATCH}], [{"key": key, "count": 1} for key in sorted(GATES)]
     return {
         "park_jobs": _case("park_jobs", {"worker": WORKER}, parked),
@@ -306,8 +317,13 @@ def _line(known: Known) -> dict[str, Case]:
         "park_unclaimed": _case("park_unclaimed", {}, unclaimed),
         "release_line of one gate": _case("release_line", {}, many),
         "release_line of many gates": _case("release_line", {}, few),
+        "queues_of_lines": _case("queues_of_lines"),
+        "heads_of_queues": _case("heads_of_queues", {"queues": ["default", "empty"], "limit": BATCH}, keys),
+        "heads_of_queues of another queue": _case("heads_of_queues", {"queues": ["empty"], "limit": BATCH}, keys),
+        "release_found": _case("release_found", {"ids": known.waiting}),
         "release_jobs": _case("release_jobs", {"ids": known.waiting}),
         "join_sequences": _case("join_sequences", {}, joining),
+        "join_unclaimed": _case("join_unclaimed", {}, entering),
         "leave_gates": _case(
             "leave_gates", {}, [{"id": one.id, "key": one.key, "claim": one.claim} for one in known.held]
         ),
@@ -328,6 +344,17 @@ def _limits(known: Known) -> dict[str, Case]:
     }
 
 
+def _course() -> dict[str, Case]:
+    """How limits that learn have moved, and what forgets that."""
+    moments = [{"gate": key, "at": NOW} for key in sorted(GATES)]
+    return {
+        "note_changes": _case("note_changes", {}, [{**one, "value": 5.0, "why": "success"} for one in moments]),
+        "course_of": _case("course_of", {"gate": LONG_LINE, "since": 0, "limit": BATCH}),
+        "part_of_course": _case("part_of_course", {"gate": "", "at": 0, "limit": BATCH}),
+        "delete_changes": _case("delete_changes", {}, moments),
+    }
+
+
 def _unique(known: Known) -> dict[str, Case]:
     keys = sorted(f"{number:064x}" for number in range(BATCH))
     fields = (
@@ -343,7 +370,8 @@ def _unique(known: Known) -> dict[str, Case]:
         "options",
         "context",
     )
-    replaced = [{"id": job_id} | {name: new_row()[name] for name in fields} for job_id in known.waiting]
+    place = {"sequence": "s", "turn_of_tenant": "-", "turn_of_key": "-"}
+    replaced = [{"id": job_id, **place} | {name: new_row()[name] for name in fields} for job_id in known.waiting]
     held = [{"key": key, "job": job_id, "until": None} for key, job_id in zip(keys, known.waiting, strict=True)]
     return {
         "take_keys": _case("take_keys", {}, held),

@@ -6,7 +6,6 @@ import asyncio
 import sqlite3
 import subprocess
 import sys
-import threading
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -35,7 +34,7 @@ from lineshaft.store.enqueue import NewRow, insert_jobs
 from lineshaft.store.fairness import change_fair
 from lineshaft.store.migrate import migrate
 from lineshaft.store.placing import store_incoming
-from tests.conformance.caller_kinds import COMMITTING, TRANSACTIONAL, Caller, Store
+from tests.conformance.caller_kinds import COMMITTING, TRANSACTIONAL, Caller, Store, running_loop
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -48,14 +47,9 @@ TENANTS = ("other", "acme")
 
 @pytest.fixture(scope="module")
 def loop() -> Iterator[asyncio.AbstractEventLoop]:
-    """The event loop of the async callers, in a thread of its own."""
-    loop = asyncio.new_event_loop()
-    thread = threading.Thread(target=loop.run_forever)
-    thread.start()
-    yield loop
-    loop.call_soon_threadsafe(loop.stop)
-    thread.join()
-    loop.close()
+    """The event loop of the async callers."""
+    with running_loop() as loop:
+        yield loop
 
 
 @pytest.fixture

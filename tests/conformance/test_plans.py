@@ -127,7 +127,7 @@ PARAMETER: Final = re.compile(r"%\((\w+)\)s")
 NEWEST: Final = """
 select name, parameter_types::text[] from pg_prepared_statements where statement = %s order by prepare_time desc limit 1
 """
-FULL_SCAN: Final = re.compile(r"^SCAN (lineshaft_)?(job|unique_key|job_log|schedule|tick|gate|slot)$")
+FULL_SCAN: Final = re.compile(r"^SCAN (lineshaft_)?(job|unique_key|job_log|schedule|tick|gate|slot|limit_course)$")
 SORT: Final = re.compile(r"USE TEMP B-TREE FOR (?!DISTINCT|GROUP BY)")  # steps tell what a group was made of
 
 PARK: Final = Statement(
@@ -220,7 +220,7 @@ class PostgresPlan:
 
 def _faults(node: dict[str, Any]) -> Iterator[str]:
     kind, table = node["Node Type"], node.get("Relation Name", "")
-    is_ours = table.startswith(("job", "history", "unique_key", "schedule", "tick", "gate", "slot"))
+    is_ours = table.startswith(("job", "history", "unique_key", "schedule", "tick", "gate", "slot", "limit_course"))
     rows = sum(node.get(key, 0) for key in ("Actual Rows", "Rows Removed by Filter", "Rows Removed by Index Recheck"))
     rows *= node["Actual Loops"]
     if kind == "Seq Scan" and is_ours:

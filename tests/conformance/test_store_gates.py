@@ -98,7 +98,9 @@ def test_slots_are_void_once_their_claim_is_over(engine: Engine) -> None:
     assert gate_of(engine).held == 0
     engine.write(lambda tx: write_step(tx, slots=[Slot(second.id, KEY, second.claim)]))
     assert gate_of(engine).held == 1
-    engine.write(lambda tx: gates.remove_slots(tx, [second.id]))
+    engine.write(lambda tx: gates.remove_slots(tx, [first]))  # as somebody may who has slept meanwhile
+    assert gate_of(engine).held == 1
+    engine.write(lambda tx: gates.remove_slots(tx, [second]))
     assert gate_of(engine).held == 0
 
 
@@ -163,6 +165,28 @@ def test_due_gates_are_taken_longest_due_first(engine: Engine) -> None:
     assert list(engine.write(lambda tx: gates.take_due(tx, NOW + 1))) == ["late", "later"]
     assert list(engine.write(lambda tx: gates.take_due(tx, NOW + 9, limit=1))) == ["late"]
     assert engine.write(lambda tx: gates.take_due(tx, NOW - 1)) == {}
+
+
+def test_gates_are_looked_at_sooner_than_was_said(engine: Engine) -> None:
+    """After a clock was set back, what is planned for too late is due; what is planned for soon stays, as do others."""
+    for number, key in enumerate(("soon", "late")):
+        stored(engine, gate=key)
+        release(engine, {key: 0}, wake_at=NOW + 10 + number)
+    engine.write(lambda tx: lock_and_read(tx, {"idle": "idle"}))
+    engine.write(lambda tx: gates.hasten_gates(tx, now=NOW, latest=NOW + 10))
+    found = engine.read(lambda tx: read_gates(tx, ["soon", "late", "idle"]))
+    assert {key: one.wake_at for key, one in found.items()} == {"soon": NOW + 10, "late": NOW, "idle": None}
+
+
+def test_gates_that_somebody_decides_for_are_not_hastened(postgres_engine: Engine) -> None:
+    """Nobody waits for who decides for a gate just now, who says by today's clock when to look at it."""
+    for key in ("a", "b"):
+        stored(postgres_engine, gate=key)
+    with postgres_engine.transaction() as tx:
+        lock_and_read(tx, {"a": RULE})
+        postgres_engine.write(lambda other: gates.hasten_gates(other, now=NOW, latest=NOW))
+    found = postgres_engine.read(lambda tx: read_gates(tx, ["a", "b"]))
+    assert (found["a"].wake_at, found["b"].wake_at) == (LOOK, NOW)
 
 
 def test_due_gates_that_somebody_decides_for_are_passed_over(postgres_engine: Engine) -> None:

@@ -9,8 +9,18 @@ import pytest
 from lineshaft.clock import HOUR
 from lineshaft.store import control, inspect
 from lineshaft.store.claim import claim_jobs, expire_overdue
-from lineshaft.store.gates import Move, read_gates, write_step
-from lineshaft.store.line import Unclaimed, leave_gates, park_ready, park_unclaimed
+from lineshaft.store.gates import Move, lock_and_read, read_gates, take_due, write_step
+from lineshaft.store.line import (
+    LineQueues,
+    Queues,
+    Unclaimed,
+    join_unclaimed,
+    leave_gates,
+    park_ready,
+    park_unclaimed,
+    queues_of_lines,
+)
+from lineshaft.store.upkeep import register_worker, set_draining
 from lineshaft.transitions import PutBack, Stage, State
 from tests.conformance.gated import KEY, LOOK, claim, columns_of, park, release, stored
 from tests.plugins.engines import (
@@ -86,6 +96,50 @@ def test_several_lines_are_released_at_once(engine: Engine) -> None:
         assert {one.gate for one in found} <= {key}
 
 
+def test_jobs_of_closed_queues_are_passed_by(engine: Engine) -> None:
+    """Heads of queues that nobody can claim from stay in their lines; of the others come the first, of all queues."""
+    stored(engine, 5, gate=KEY, queue="paused")
+    one = stored(engine, 2, gate=KEY, queue="one", run_at=NOW + 2)
+    two = stored(engine, 2, gate=KEY, queue="two", run_at=NOW + 1)
+    first = stored(engine, gate=KEY, queue="one", run_at=NOW + 3, rank=-1)
+    stored(engine, 2, gate="other", queue="paused")
+    queues = Queues(frozenset({"one", "two"}), frozenset({"paused"}))
+    released = engine.write(lambda tx: write_step(tx, releases={KEY: 4, "other": 2}, queues=queues))
+    assert released == {"one", "two"}
+    ready = [job for job in (*one, *two, *first) if columns_of(engine, job)[1] == Stage.READY]
+    assert ready == [one[0], *two, *first]
+    assert engine.read(queues_of_lines).with_lines == {"paused", "one"}
+
+
+def test_what_was_released_into_a_closed_queue_is_not_counted(engine: Engine) -> None:
+    """A released job that nobody can claim takes no place; one that is held does, wherever it came from."""
+    stored(engine, 2, gate=KEY, queue="away")
+    stored(engine, 3, gate=KEY)
+    release(engine, {KEY: 4})
+    claim(engine, 1)
+    for closed, ready in (((), 3), (("away", "paused"), 1), (("away", "default"), 0)):
+        gate = engine.read(lambda tx, closed=closed: read_gates(tx, [KEY], closed=closed))[KEY]
+        assert (gate.held, gate.ready) == (1, ready)
+        assert engine.write(lambda tx, closed=closed: lock_and_read(tx, {KEY: "r"}, closed=closed))[KEY] == gate
+        assert engine.write(lambda tx, closed=closed: take_due(tx, LOOK, closed=closed))[KEY] == gate
+
+
+def test_the_queues_that_can_be_claimed_from_are_known(engine: Engine) -> None:
+    """Told are the queues with jobs in lines, those of all workers that take jobs, and those that are paused."""
+    for queue in ("a", "b", "c"):
+        stored(engine, 2, gate=KEY, queue=queue)
+
+    def register(queues: dict[str, int]) -> int:
+        return engine.write(
+            lambda tx: register_worker(tx, host="h", pid=1, version="0", queues=queues, tasks=(), now=NOW)
+        )
+
+    *_, leaving = [register(queues) for queues in ({"a": 1, "x": 2}, {"a": 3}, {"c": 1})]
+    engine.write(lambda tx: set_draining(tx, worker=leaving))
+    engine.write(lambda tx: control.pause_queue(tx, "b", now=NOW))
+    assert engine.read(queues_of_lines) == LineQueues(frozenset("abc"), frozenset("ax"), frozenset("b"))
+
+
 def test_named_jobs_of_a_strict_order_are_released(engine: Engine) -> None:
     """Jobs can be let in by their ids, wherever they stand in the line of their order, but not out of another line."""
     line = stored(engine, 3, gate=KEY, sequence=KEY)
@@ -121,6 +175,17 @@ def test_ready_jobs_are_parked_unclaimed(engine: Engine) -> None:
         (None, Stage.READY), (KEY, Stage.PARKED), (KEY, Stage.PARKED), (None, Stage.READY),
     ]  # fmt: skip
     assert held.id == ready[0]
+
+
+def test_ready_jobs_join_a_strict_order_unclaimed(engine: Engine) -> None:
+    """Ready jobs can be put into an order without a claim; one that was claimed meanwhile is left to who claims it."""
+    ready = stored(engine, 3)
+    found = engine.read(lambda tx: park_ready(tx, "default", 9))
+    assert [one.sequence for one in found] == [None] * 3
+    claim(engine, 1)
+    engine.write(lambda tx: join_unclaimed(tx, dict.fromkeys(found, KEY)))
+    assert engine.write(lambda tx: lock_and_read(tx, {KEY: "order"}))[KEY].first == ready[1]
+    assert [one.sequence for one in engine.read(lambda tx: park_ready(tx, "default", 9))] == [KEY] * 2
 
 
 def test_released_jobs_and_those_to_be_cancelled_are_not_looked_at(engine: Engine) -> None:

@@ -162,6 +162,7 @@ def test_long_intervals(data: st.DataObject, weeks: Weeks, minutes: int, on_clos
     assert said(recurrence, weeks) == of_interval(weeks, minutes, start, calendar, on_closed)
 
 
+@examples
 @given(weeks_of, st.sampled_from(["*/20 * * * *", "30 2 * * *"]), st.integers(0, 10**12), st.integers(0, 10**12))
 def test_bounds_are_included(weeks: Weeks, text: str, start: int, length: int) -> None:
     """Start and end cut a rule's ticks to those between them, both included, and change nothing else."""

@@ -84,7 +84,8 @@ class Part:
         self.claimer = Claimer(self.engine, WORKER, {"default": 1}, 1, clock)
         self.finisher = Finisher(WORKER, clock, kept, Subscribers(), lambda: None)
         dispatcher = Dispatcher(app.runtime(), lambda *_: self.lane, self.finisher.deliver, lambda _: None)
-        self._loop = StoreLoop(self.engine, WORKER, self.claimer, self.finisher, dispatcher, Admission(WORKER, app, (), Subscribers()), kept)
+        admission = Admission(WORKER, app, (), Subscribers(), None)
+        self._loop = StoreLoop(self.engine, WORKER, self.claimer, self.finisher, dispatcher, admission, kept)
 
     def step(self, times: int = 1) -> None:
         """Do rounds as the thread does, and look each time as it does once a second."""

@@ -11,7 +11,7 @@ import pytest
 
 from lineshaft.clock import to_datetime, wall_clock
 from lineshaft.errors import JobCancelled, JobFailed, JobNotFound, JobNotRun, JobTimeout, ResultGone
-from lineshaft.ids import checked_id, new_id, new_ids
+from lineshaft.ids import checked_id, derived_id, new_id, new_ids
 from lineshaft.job import Job, JobRow, Progress
 from lineshaft.outcomes import JobError
 from lineshaft.transitions import Reason, Stage, State
@@ -56,6 +56,17 @@ def test_ids_made_at_once_follow_those_before() -> None:
     assert made == sorted(set(made))
     assert {UUID(one).version for one in made} == {7}
     assert {UUID(one).variant for one in made} == {"specified in RFC 4122"}
+
+
+def test_derived_ids_follow_instants_and_places() -> None:
+    """Ids derived of the same are the same; later instants and, at one instant, higher places have greater ones."""
+    made = [derived_id(AT, "end", place=place) for place in range(5_000)]
+    assert made == [derived_id(AT, "end", place=place) for place in range(5_000)]
+    assert made == sorted(set(made))
+    ticks = [derived_id(AT + micros, "tick", micros) for micros in range(5_000)]
+    assert ticks == sorted(set(ticks))
+    assert {UUID(one).version for one in made + ticks} == {7}
+    assert derived_id(AT, "end") != derived_id(AT, "other")
 
 
 def test_ids_of_threads_never_meet() -> None:

@@ -100,8 +100,10 @@ def start_command(tmp_path: Path) -> Iterator[StartCommand]:
     """Starts `lineshaft worker` on a store; it ends with the test: `start_command(url, "--processes", "2", NAME=…)`."""
     started: list[WorkerCommand] = []
 
-    def start(url: str, *options: str, before: tuple[str, ...] = (), **environment: str) -> WorkerCommand:
-        command = [*before, sys.executable, "-m", "lineshaft", "--app", APP, "worker", *options]
+    def start(
+        url: str, *options: str, app: str = APP, before: tuple[str, ...] = (), **environment: str
+    ) -> WorkerCommand:
+        command = [*before, sys.executable, "-m", "lineshaft", "--app", app, "worker", *options]
         started.append(WorkerCommand(command, {"LINESHAFT_STORE": url, **environment}, tmp_path))
         return started[-1]
 

@@ -54,12 +54,12 @@ class HeldLane(QueueingLane):
 class Hand:
     """One worker's part: `step` does a round as its thread does, `end` says how a job ended that it holds."""
 
-    def __init__(self, app: Lineshaft, worker: int, *, slots: int = 10) -> None:
+    def __init__(self, app: Lineshaft, worker: int, *, slots: int = 10, queue: str = "default") -> None:
         runtime = app.runtime()
         self.engine, self.lane, self.subscribers = runtime.engine, HeldLane(), Subscribers()
         clock, kept, features = self.engine.clock, Retention(), runtime.features
-        self.admission = Admission(worker, app, features, self.subscribers)
-        self.claimer = Claimer(self.engine, worker, {"default": slots}, slots, clock)
+        self.admission = Admission(worker, app, features, self.subscribers, {queue})
+        self.claimer = Claimer(self.engine, worker, {queue: slots}, slots, clock)
         self.finisher = Finisher(worker, clock, kept, self.subscribers, lambda: None, features)
         dispatcher = Dispatcher(runtime, lambda *_: self.lane, self.finisher.deliver, lambda _: None)
         self._loop = StoreLoop(

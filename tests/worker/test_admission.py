@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import pairwise
 from typing import Any, Final
 
 import pytest
 
-from lineshaft import Concurrency, Lineshaft, Order, Rate, current_job
+from lineshaft import Concurrency, Job, Lineshaft, Order, Rate, current_job
+from lineshaft.clock import HOUR
 from lineshaft.config import Retention, load_settings
 from lineshaft.engines.postgres.transaction import PostgresTx
 from lineshaft.engines.sqlite.transaction import SqliteTx
 from lineshaft.events import Subscribers
 from lineshaft.outcomes import Interrupted, Snoozed
 from lineshaft.store.gates import SQL as GATES
+from lineshaft.store.gates import Move, lock_and_read, next_wake, write_step
 from lineshaft.store.line import SQL as LINES
-from lineshaft.store.upkeep import Suspect
+from lineshaft.store.upkeep import Suspect, register_worker
 from lineshaft.task import Task
 from lineshaft.transitions import State
 from lineshaft.worker.rescuer import Rescuer
@@ -55,13 +57,25 @@ def make_hand(app: Lineshaft) -> Iterator[MakeHand]:
     app.migrate()
     made: list[Hand] = []
 
-    def make(*, slots: int = 10) -> Hand:
-        made.append(Hand(app, 7 + len(made), slots=slots))
+    def make(*, slots: int = 10, queue: str = "default") -> Hand:
+        made.append(Hand(app, 7 + len(made), slots=slots, queue=queue))
         return made[-1]
 
     yield make
     for one in made:
         one.close()
+
+
+def register(app: Lineshaft, queues: dict[str, int]) -> None:
+    """Have another worker serve queues, as far as the store knows."""
+    app.runtime().engine.write(
+        lambda tx: register_worker(tx, host="h", pid=1, version="0", queues=queues, tasks=(), now=0)
+    )
+
+
+def finished(jobs: Iterable[Job[Any]]) -> bool:
+    """Tell whether all of these are completed."""
+    return all(job.refresh().state is State.COMPLETED for job in jobs)
 
 
 def test_the_next_of_a_key_starts_in_the_round_that_ends_the_first(lone: Work, make_hand: MakeHand) -> None:
@@ -182,6 +196,33 @@ def test_a_job_that_was_put_back_for_later_frees_its_place(lone: Work, make_hand
     eventually(lambda: (hand.step(), [run.id for run in hand.runs] == [first.id])[1])
 
 
+@pytest.mark.parametrize("is_noticed", [True, False], ids=["while it works", "while nobody works"])
+def test_lines_go_on_after_the_clock_was_set_back(app: Lineshaft, make_hand: MakeHand, *, is_noticed: bool) -> None:
+    """What the old clock said of tokens, of a breaker's rest and of the next look is not waited for."""
+
+    @app.task(name="rated", rate=Rate(1_000, "1s", burst=1, name="api"))
+    def rated() -> None:
+        """Never really run."""
+
+    hand, engine = make_hand(), app.runtime().engine
+    jobs = rated.enqueue_many([{} for _ in range(3)])
+    hand.step()
+    ahead = engine.clock.now() + HOUR
+
+    def was_an_hour_later(tx: Any) -> None:
+        known = lock_and_read(tx, {"api": "api"})["api"]
+        write_step(tx, moves=[Move("api", known.tat + HOUR, known.state, ahead)])
+
+    engine.write(was_an_hour_later)
+    if is_noticed:
+        hand.admission.refresh(engine.read, ahead)
+    hand.step()
+    assert any(one.refresh().state is State.QUEUED for one in jobs)
+    hand.admission.refresh(engine.read, engine.clock.now())
+    eventually(lambda: (hand.step(), len(hand.runs) == len(jobs))[1])
+    assert engine.read(next_wake) is None
+
+
 def test_a_job_that_is_given_back_is_the_next_of_its_key(lone: Work, make_hand: MakeHand) -> None:
     """A worker that gives a job back lets it start elsewhere at once, before those behind it."""
     one, other = make_hand(slots=1), make_hand()
@@ -210,6 +251,28 @@ def test_the_places_of_a_dead_worker_are_free_once_its_jobs_are_put_back(
     other.end()
     other.step()
     assert len(other.runs) == 1
+
+
+def test_a_worker_that_slept_gives_up_no_place_of_its_jobs_next_run(app: Lineshaft, make_hand: MakeHand) -> None:
+    """The end of an attempt whose job somebody else runs by now frees nothing: the places are those of the new one."""
+
+    @app.task(name="both", concurrency=[Concurrency(1, name="one"), Concurrency(1, name="two")])
+    def both() -> None:
+        """Never really run."""
+
+    gone, other = make_hand(slots=1), make_hand()
+    both.enqueue_many([{}, {}])
+    gone.step()
+    rescuer = Rescuer(app.runtime().engine, -1, load_settings({}, {}), Retention(), Subscribers(), (), other.admission)
+    rescuer._rescue(Suspect(7, is_lease_over=True, host="away", pid=1))
+    other.step(2)
+    [run] = other.runs
+    gone.end()
+    gone.step()
+    third = make_hand()
+    third.step(2)
+    other.step()
+    assert ([found.id for found in other.runs], third.runs) == ([run.id], [])
 
 
 def test_a_job_that_completes_in_its_own_transaction_frees_its_place(app: Lineshaft, start_worker: StartWorker) -> None:
@@ -264,6 +327,30 @@ def test_jobs_of_a_strict_order_that_came_by_name_run_in_order(
         hand.close()
 
 
+def test_a_crowd_of_a_strict_order_that_came_by_name_is_not_overtaken(
+    make_app: Callable[..., Lineshaft], durable_url: str, statements: list[str]
+) -> None:
+    """Jobs that are parked before anybody claims them stand in their order, before those that were enqueued later."""
+    client, app = make_app(durable_url), make_app(durable_url)
+
+    @app.task(name="ordered", concurrency=Order("key"))
+    def ordered(key: int, number: int) -> None:
+        """Never really run."""
+
+    ids = [client.enqueue("ordered", key=1, number=number).id for number in range(8)]
+    hand = Hand(app, 7, slots=2)
+    try:
+        hand.step(6)
+        assert "park_unclaimed" in statements
+        ids.append(ordered.enqueue(1, 8).id)  # of which everybody knows
+        for expected in ids:
+            eventually(lambda: (hand.step(), hand.runs)[1])
+            assert [run.id for run in hand.runs] == [expected]
+            hand.end()
+    finally:
+        hand.close()
+
+
 def test_a_limit_shared_by_queues_is_not_stopped_by_a_queue_that_nobody_serves(
     app: Lineshaft, make_hand: MakeHand
 ) -> None:
@@ -289,6 +376,46 @@ def test_a_limit_shared_by_queues_is_not_stopped_by_a_queue_that_nobody_serves(
     hand.end()
     hand.step()
     assert {job.refresh().state for job in jobs} == {State.COMPLETED}
+
+
+@pytest.mark.parametrize("is_paused", [False, True], ids=["unserved", "paused"])
+def test_those_who_cannot_be_claimed_are_passed_by_however_many_they_are(
+    app: Lineshaft, make_hand: MakeHand, *, is_paused: bool
+) -> None:
+    """Jobs of a queue that is open take the places at once, and those before them keep their places in the line."""
+
+    @app.task(name="elsewhere", queue="elsewhere", concurrency=Concurrency(2, name="crm"))
+    def elsewhere(number: int) -> None:
+        """Claimed once its queue is served and not paused."""
+
+    @app.task(name="here", concurrency=Concurrency(2, name="crm"))
+    def here(number: int) -> None:
+        """Never really run."""
+
+    hand = make_hand()
+    before = elsewhere.enqueue_many([{"number": number} for number in range(40)])
+    if is_paused:
+        app.queues.pause("elsewhere")
+        register(app, {"elsewhere": 1})
+    jobs = here.enqueue_many([{"number": number} for number in range(6)])
+    hand.admission.refresh(hand.engine.read, hand.engine.clock.now())  # as its first heartbeat does
+    eventually(lambda: (hand.step(), hand.runs)[1])
+    for _ in range(len(jobs)):  # no look at lines by time comes for 2 s
+        hand.end()
+        hand.step(3)
+    assert {job.refresh().state for job in jobs} == {State.COMPLETED}
+    assert before[0].refresh().state is State.QUEUED
+    if is_paused:
+        app.queues.resume("elsewhere")
+    else:
+        register(app, {"elsewhere": 1})
+    hand.admission.refresh(hand.engine.read, hand.engine.clock.now())
+    other = make_hand(queue="elsewhere")
+    for _ in range(25):
+        eventually(lambda: (hand.step(), other.step(), other.runs or finished(before))[-1])
+        other.end()
+        other.step()
+    assert finished(before)
 
 
 def test_a_strict_order_does_not_let_its_first_job_out_of_another_line(

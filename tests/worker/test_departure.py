@@ -8,16 +8,18 @@ from typing import Any
 import pytest
 
 from lineshaft import Breaker, Concurrency, Lineshaft, Retry
+from lineshaft.config import Retention
 from lineshaft.errors import BreakerOpen
 from lineshaft.feature import Feature
 from lineshaft.features.limits.concurrency import ConcurrencyKind
 from lineshaft.gates import Attempt, GateKind, Pass, Sample
 from lineshaft.options import Options
-from lineshaft.outcomes import Done, Failed, Interrupted, JobError
+from lineshaft.outcomes import Done, Failed, Interrupted, JobError, Outcome
 from lineshaft.retry import Fixed
 from lineshaft.store.claim import Claimed
 from lineshaft.transitions import Held, State
 from lineshaft.worker.departure import Departures, left
+from lineshaft.worker.finisher import Finisher
 from lineshaft.worker.run import Run
 from tests.plugins.apps import StartWorker, eventually
 from tests.worker.crew import Hand
@@ -72,8 +74,8 @@ def app() -> Lineshaft:
 def test_a_token_is_not_given_back_when_a_job_ends() -> None:
     """Only gates that count places have one more when a job leaves them."""
     place, token = Pass("p", "p", "concurrency", "{}"), Pass("r", "r", "rate", "{}")
-    assert left("one", (token, place)).freed == (place,)
-    assert left("one", (token,)).freed == ()
+    assert left(_HELD, (token, place)).freed == (place,)
+    assert left(_HELD, (token,)).freed == ()
 
 
 def test_a_gate_learns_how_long_a_job_ran_and_what_its_error_said(app: Lineshaft) -> None:
@@ -102,6 +104,20 @@ def test_features_whose_limits_do_not_concern_a_job_are_not_told(app: Lineshaft)
     run.start()
     assert Departures([learner]).departed(run, Failed(JobError(1, "E", "", None, 0), 0, 1)).samples == ()
     assert not learner.told
+
+
+@pytest.mark.parametrize(
+    "outcome, told", [(Done(None), 0), (Failed(JobError(1, "E", "", None, 0), 0, 1), 1)], ids=["success", "failure"]
+)
+def test_only_failures_of_jobs_without_gates_to_pass_are_told_of(app: Lineshaft, outcome: Outcome, told: int) -> None:
+    """While a breaker is closed its jobs pass no gate: successes cost no step at gates, failures are counted."""
+    learner, run, runtime = Learner(), a_run(app), app.runtime()
+    finisher = Finisher(1, runtime.engine.clock, Retention(), runtime.subscribers, lambda: None, [learner])
+    run.start()
+    finisher.deliver(run, outcome)
+    finisher.take(0)
+    assert len(learner.told) == told
+    assert len(finisher.begin().departures) == told
 
 
 @pytest.mark.parametrize("is_async", [False, True], ids=["thread", "async"])

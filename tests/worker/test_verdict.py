@@ -196,6 +196,15 @@ def test_a_gate_of_a_stored_rule_is_judged_by_it() -> None:
     assert decide((), (), {"a": seat_alone(one, KINDS, NOW)}, NOW).releases == {"a": 3}
 
 
+def test_the_first_of_a_strict_order_comes_before_its_line() -> None:
+    """One that was tried again and is first does not queue behind those that wait for it, and no other one passes."""
+    one = Pass("o", "o", "order", Order().terms())
+    gates = {"o": gate("o", wake_at=NOW + SECOND, first="j1")}
+    candidates = [Candidate("j1", (one,), None), Candidate("j4", (one,), None)]
+    verdict = decide(candidates, (), seat([one], gates, {"order": OrderKind()}, NOW), NOW)
+    assert (verdict.passed, verdict.parked) == (["j1"], {"j4": "o"})
+
+
 def test_a_strict_order_lets_out_the_one_whose_turn_it_is() -> None:
     """Of a strict order it is not the line's head that follows, but the first unfinished job."""
 

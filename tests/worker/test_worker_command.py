@@ -55,6 +55,18 @@ def test_it_runs_jobs_until_sigterm(start_command: StartCommand, durable_url: st
     assert make_app(durable_url).workers.list() == []
 
 
+def test_children_know_the_tasks_of_the_module_that_names_the_app(
+    start_command: StartCommand, sqlite_url: str, make_app: MakeApp, tmp_path: Path
+) -> None:
+    """An app that `--app` finds in another module than the one that made it runs that module's tasks in children."""
+    (tmp_path / "shop.py").write_text("from lineshaft import Lineshaft\n\napp = Lineshaft()\n")
+    tasks = "from shop import app\n\n@app.task(name='alone', runs_in='process')\ndef alone():\n    return 7\n"
+    (tmp_path / "shop_tasks.py").write_text(tasks)
+    command = start_command(sqlite_url, app="shop_tasks:app")
+    command.ready()
+    assert make_app(sqlite_url).enqueue("alone").result(20) == 7
+
+
 def test_it_introduces_itself(start_command: StartCommand, sqlite_url: str, tmp_path: Path) -> None:
     """The first lines tell version, app, the store's absolute path, queues, tasks, and how to stop it."""
     command = start_command(sqlite_url, "--queues", "pdf:4,default:2")

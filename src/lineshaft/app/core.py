@@ -91,6 +91,8 @@ class Lineshaft(Gathering, TaskRegistrar):
         enqueuer = Enqueuer(self._features, self._context, self._subscribers, self.settings.retention)
         self._intake = Intake(self._store, enqueuer, self._tasks, self.settings.payload_limit)
         self._made_in = pyinspect.currentframe().f_back.f_globals.get("__name__", "")  # type: ignore[union-attr]
+        self.named_as: str | None = None
+        """The `module:name` by which a program was told of it: that module may define tasks, too."""
         explainer = Explainer(self._store, self.settings, self._features, self._tasks, self._is_in_test)
         self.jobs = Jobs(
             self._store, self._waiter, self.settings.retention, explainer, self._intake.load_result, self._features
@@ -280,7 +282,7 @@ class Lineshaft(Gathering, TaskRegistrar):
             providers=self._providers,
             context=self._context,
             subscribers=self._subscribers,
-            app_path=path_of(self, self._made_in),
+            app_path=self.named_as or path_of(self, self._made_in),
             retention=self.settings.retention,
             features=self._features,
             depot=self._store.depot,

@@ -19,8 +19,9 @@ from lineshaft.task import Task
 
 def features_of(retention: Retention, tasks: Mapping[str, Task[Any, Any, Any]]) -> list[Feature]:
     """Return all features; `tasks` are the app's, those too that come later."""
-    unique, limits = UniqueFeature(), LimitsFeature(tasks)
-    features: list[Feature] = [unique, BreakerFeature(tasks), limits, AdaptiveFeature(tasks), FairnessFeature()]
-    features.append(FollowUpFeature([unique, limits]))
+    # Limits come before keys: a job that replaces another one gives it the place that it has in an order.
+    limits, unique = LimitsFeature(tasks), UniqueFeature()
+    features: list[Feature] = [limits, unique, BreakerFeature(tasks), AdaptiveFeature(tasks), FairnessFeature()]
+    features.append(FollowUpFeature([limits, unique]))
     features.append(SchedulesFeature(features, retention))
     return features

@@ -32,7 +32,9 @@ def import_app(path: str, folder: Path) -> Lineshaft:
         msg = f"{path!r} does not name an app; write module:name, such as work:app for `app` in work.py"
         raise ConfigError(msg)
     _make_importable(folder)
-    return _app_in(_import(module_name, folder), name, path)
+    app = _app_in(_import(module_name, folder), name, path)
+    app.named_as = path
+    return app
 
 
 def _make_importable(folder: Path) -> None:

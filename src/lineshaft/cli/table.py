@@ -14,7 +14,10 @@ _GAP: Final = 2
 
 
 class Column(NamedTuple):
-    """A column: numbers stand to the right; on a narrow terminal extra ones are left out, then long texts are cut."""
+    """A column: numbers stand to the right; on a narrow terminal extra ones are left out, then long texts are cut.
+
+    Those in which no row has anything are the first to go.
+    """
 
     name: str
     is_number: bool = False
@@ -33,7 +36,8 @@ def print_table(columns: Sequence[Column], rows: Iterable[Sequence[Any]], *, emp
     lines = [[column.name for column in columns], *cells]
     widths = [max(map(cell_len, texts)) for texts in zip(*lines, strict=True)]
     if is_terminal():
-        widths = fit(columns, widths, shutil.get_terminal_size().columns)
+        room = shutil.get_terminal_size().columns
+        widths = fit(columns, widths if _total(widths) <= room else _used(widths, cells), room)
     for index, line in enumerate(lines):
         print_text(_line(columns, widths, line, is_head=index == 0))
 
@@ -50,6 +54,10 @@ def fit(columns: Sequence[Column], widths: Sequence[int], room: int) -> list[int
     while _total(fitted) > room and (longer := [index for index, width in enumerate(least) if fitted[index] > width]):
         fitted[max(longer, key=fitted.__getitem__)] -= 1
     return fitted
+
+
+def _used(widths: Sequence[int], cells: Sequence[Sequence[str]]) -> list[int]:
+    return [width if any(texts) else 0 for width, texts in zip(widths, zip(*cells, strict=True), strict=True)]
 
 
 def _total(widths: Sequence[int]) -> int:

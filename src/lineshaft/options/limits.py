@@ -21,7 +21,7 @@ Key = str | Sequence[str] | None
 _RATE: Final = re.compile(r"\s*(\d+)\s*/\s*(\S+)\s*")
 _MOST_AT_ONCE: Final = 5_000
 """Each decision reads who holds the places of the gate: with more, that would cost more than the jobs."""
-_MOST_TOKENS: Final = 1_000_000
+MOST_TOKENS: Final = 1_000_000
 _PLACES_OF: Final = "app.queues.update(NAME, concurrency={})"
 
 
@@ -129,8 +129,8 @@ class Rate:
 
     def __post_init__(self) -> None:
         for option, value in (("count", self.count), ("burst", 1 if self.burst is None else self.burst)):
-            if not is_count(value, _MOST_TOKENS):
-                raise refused(f"{option}={value!r} of Rate must be a whole number from 1 to {_MOST_TOKENS:,}")
+            if not is_count(value, MOST_TOKENS):
+                raise refused(f"{option}={value!r} of Rate must be a whole number from 1 to {MOST_TOKENS:,}")
         self._check_per()
         self._check_cost()
         _check_rest(self)
@@ -168,7 +168,7 @@ class Rate:
     def _check_cost(self) -> None:
         if isinstance(self.cost, str):
             _check_path("cost", self.cost, "Rate")
-        elif not is_count(self.cost, _MOST_TOKENS):
+        elif not is_count(self.cost, MOST_TOKENS):
             raise refused(f"cost={self.cost!r} of Rate must be a whole number from 1, or the name of an argument")
         elif self.burst is not None and self.cost > self.burst:
             raise refused(

@@ -18,9 +18,10 @@ _NAME: Final = re.compile(rf"[^\x00-\x20:=,\x7f]{{1,{_LONGEST_NAME}}}")
 
 
 def refused(text: str) -> ConfigError:
-    """Return the error that says what is wrong, and where in the user's code it was said."""
+    """Return the error that says what is wrong, and where in the user's code it was said, if it was there."""
     what, semicolon, cure = text.partition("; ")
-    return ConfigError(f"{what} (at {calling_place()}){semicolon}{cure}")
+    place = calling_place()
+    return ConfigError(f"{what}{semicolon}{cure}" if place == "?" else f"{what} (at {place}){semicolon}{cure}")
 
 
 def check_name(what: str, name: Any) -> None:

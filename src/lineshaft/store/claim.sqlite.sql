@@ -1,13 +1,15 @@
 -- name: claim_jobs json rings-follower
 -- Three steps that answer with one row: while a thread steps through rows, every other thread may take the
 -- interpreter from it for milliseconds (docs/decisions/0002).
+-- Whether the queue may be claimed from is asked outside: inside it would be asked of each job that waits, as long as
+-- the answer is no.
 select json_group_array(seq) from (
     select seq from lineshaft_job
      where stage = 1 and queue = :queue and worker is null
-       and not exists (select 1 from lineshaft_queue where name = :queue
-                          and (paused_at is not null or (is_gated and not :is_granted)))
-       and not exists (select 1 from lineshaft_epoch where first_worker > :worker)
-     order by rank, coalesce(turn, run_at), id limit :limit);
+     order by rank, coalesce(turn, run_at), id limit :limit)
+ where not exists (select 1 from lineshaft_queue where name = :queue
+                    and (paused_at is not null or (is_gated and not :is_granted)))
+   and not exists (select 1 from lineshaft_epoch where first_worker > :worker);
 update lineshaft_job set worker = :worker, claim = claim + 1, attempt = attempt + 1, started_at = :now, progress = null
  where seq in (select value from json_each(:previous));
 select json_group_array(json_array(
@@ -51,10 +53,10 @@ select json_group_array(seq) from (
     select seq from lineshaft_job
      where stage = 1 and queue = :queue and rank = :rank and coalesce(turn, run_at) < :before
        and worker is null
-       and not exists (select 1 from lineshaft_queue where name = :queue
-                          and (paused_at is not null or (is_gated and not :is_granted)))
-       and not exists (select 1 from lineshaft_epoch where first_worker > :worker)
-     order by coalesce(turn, run_at), id limit :limit);
+     order by coalesce(turn, run_at), id limit :limit)
+ where not exists (select 1 from lineshaft_queue where name = :queue
+                    and (paused_at is not null or (is_gated and not :is_granted)))
+   and not exists (select 1 from lineshaft_epoch where first_worker > :worker);
 update lineshaft_job set worker = :worker, claim = claim + 1, attempt = attempt + 1, started_at = :now, progress = null
  where seq in (select value from json_each(:previous));
 select json_group_array(json_array(

@@ -26,8 +26,10 @@ select g.key, g.rule, r.kind, r.declared, r.overrides, g.tat, g.state, g.wake_at
   from lineshaft.gate as g
        left join lineshaft.limit_rule as r on r.name = g.rule
        cross join lateral (
-           select count(*) as members, count(worker) as held from (
-               select worker from lineshaft.job where gate = g.key and stage = (select 1::smallint)
+           select count(*) filter (where worker is not null or queue <> all(%(closed)s::text[])) as members,
+                  count(worker) as held
+             from (
+               select worker, queue from lineshaft.job where gate = g.key and stage = (select 1::smallint)
                 order by rank, coalesce(turn, run_at), id limit 10000) as member) as m
  where g.key = any(%(keys)s::text[]);
 
@@ -53,6 +55,12 @@ select key, rule from lineshaft.gate
 -- name: next_wake
 select min(wake_at) from lineshaft.gate where wake_at is not null;
 
+-- name: hasten_gates
+-- Passes over gates that somebody decides for: who does says when to look by today's clock.
+update lineshaft.gate set wake_at = %(now)s
+ where key = any(array(
+    select key from lineshaft.gate where wake_at > %(latest)s and wake_at is not null for no key update skip locked));
+
 -- name: take_slots
 insert into lineshaft.slot (job, gate, claim)
 select job, gate, claim
@@ -60,7 +68,10 @@ select job, gate, claim
     on conflict (job, gate) do update set claim = excluded.claim;
 
 -- name: remove_slots
-delete from lineshaft.slot where job = any(%(ids)s::uuid[]);
+-- Of these claims only: somebody else may run the job by now, and have its places.
+delete from lineshaft.slot as slot
+ using json_to_recordset(%(rows)s::json) as gone (id uuid, claim integer)
+ where slot.job = gone.id and slot.claim = gone.claim;
 
 -- name: gates_of
 select key, rule from lineshaft.gate

@@ -8,11 +8,16 @@ insert into lineshaft_gate (key, rule) select value ->> 'key', value ->> 'rule' 
 select changes();
 
 -- name: read_gates json
--- Members by the index of lines, whatever the statistics say: "finished_at is null" names it.
+-- Members by the index of lines, whatever the statistics say: "finished_at is null" names it. Where no queue is closed,
+-- that alone counts them.
 select json_group_array(json_array(
            g.key, g.rule, r.kind, r.declared, r.overrides, g.tat, g.state, g.wake_at,
-           (select count(*) from lineshaft_job indexed by lineshaft_job_line
-             where gate = g.key and stage = 1 and finished_at is null),
+           case :closed when '[]'
+            then (select count(*) from lineshaft_job indexed by lineshaft_job_line
+                   where gate = g.key and stage = 1 and finished_at is null)
+            else (select count(*) from lineshaft_job indexed by lineshaft_job_line
+                   where gate = g.key and stage = 1 and finished_at is null
+                     and (worker is not null or queue not in (select value from json_each(:closed)))) end,
            (select count(worker) from lineshaft_job indexed by lineshaft_job_line
              where gate = g.key and stage = 1 and finished_at is null),
            (select count(*) from lineshaft_slot as s indexed by lineshaft_slot_gate
@@ -46,13 +51,19 @@ select json_group_array(json_array(key, rule)) from (
 -- name: next_wake
 select min(wake_at) from lineshaft_gate indexed by lineshaft_gate_wake where wake_at is not null;
 
+-- name: hasten_gates
+update lineshaft_gate indexed by lineshaft_gate_wake set wake_at = :now where wake_at > :latest and wake_at is not null;
+
 -- name: take_slots
 insert into lineshaft_slot (job, gate, claim) select value ->> 'job', value ->> 'gate', value ->> 'claim'
   from json_each(:rows) where true
     on conflict (job, gate) do update set claim = excluded.claim;
 
 -- name: remove_slots
-delete from lineshaft_slot where job in (select value from json_each(:ids));
+-- Of these claims only: somebody else may run the job by now, and have its places.
+delete from lineshaft_slot
+ where (job, gate) in (select slot.job, slot.gate from json_each(:rows) as gone cross join lineshaft_slot as slot
+                        where slot.job = gone.value ->> 'id' and slot.claim = gone.value ->> 'claim');
 
 -- name: gates_of
 select key, rule from lineshaft_gate

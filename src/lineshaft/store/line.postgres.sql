@@ -23,7 +23,7 @@ with parked as (
 select count(*) from parked;
 
 -- name: park_ready
-select id::text, null, name, args, options, tenant, rank, coalesce(turn, run_at) from lineshaft.job
+select id::text, null, name, args, options, tenant, rank, coalesce(turn, run_at), sequence from lineshaft.job
  where stage = 1 and queue = %(queue)s and worker is null and gate is null and not cancel_requested
  order by rank, coalesce(turn, run_at), job.id limit %(limit)s;
 
@@ -36,6 +36,41 @@ with released as (
           from json_to_recordset(%(rows)s::json) as r (key text, count integer) cross join lateral (
                select ctid from lineshaft.job where gate = r.key and stage = (select 5::smallint)
                 order by rank, coalesce(turn, run_at), id limit r.count for update skip locked) as line))
+    returning queue
+)
+select queue, case when exists (select from lineshaft.worker where is_idle)
+                   then pg_notify('lineshaft_worker', queue) is null end
+  from (select distinct queue from released) as woken;
+
+-- name: queues_of_lines
+-- Which queues have jobs in lines, by jumps from one to the next; which are served; and which are paused.
+with recursive line (queue) as (
+    (select queue from lineshaft.job where stage = 5 order by queue limit 1)
+    union all
+    select (select queue from lineshaft.job where stage = 5 and queue > line.queue order by queue limit 1)
+      from line where line.queue is not null
+)
+select 'line', queue from line where queue is not null
+union all
+(select distinct 'served', q from lineshaft.worker as w cross join json_object_keys(w.queues::json) as q
+  where not w.is_draining)
+union all
+select 'paused', name from lineshaft.queue where paused_at is not null;
+
+-- name: heads_of_queues
+-- The first jobs of each line and each of these queues, at most so many each.
+select r.key, head.rank, head.place, head.id::text
+  from json_to_recordset(%(rows)s::json) as r (key text collate "C")
+       cross join unnest(%(queues)s::text[]) as q (name)
+       cross join lateral (
+           select rank, coalesce(turn, run_at) as place, id from lineshaft.job
+            where stage = 5 and queue = q.name and gate = r.key
+            order by rank, coalesce(turn, run_at), id limit %(limit)s) as head;
+
+-- name: release_found
+with released as (
+    update lineshaft.job set stage = 1 where ctid = any(array(
+        select ctid from lineshaft.job where id = any(%(ids)s::uuid[]) and stage = 5 for update skip locked))
     returning queue
 )
 select queue, case when exists (select from lineshaft.worker where is_idle)
@@ -69,6 +104,18 @@ select count(*) from gone;
 with joined as (
     update lineshaft.job set sequence = (%(sequence)s::text[])[width_bucket(id, %(id)s::uuid[])]
      where id = any(%(id)s::uuid[]) and claim = (%(claim)s::integer[])[width_bucket(id, %(id)s::uuid[])]
+    returning 1
+)
+select count(*) from joined;
+
+-- name: join_unclaimed
+-- Passes over those that somebody is claiming: who claims them has them join.
+with joined as (
+    update lineshaft.job
+       set sequence = (%(sequence)s::text[])[width_bucket(id, %(id)s::uuid[])]
+     where ctid = any(array(
+        select ctid from lineshaft.job where id = any(%(id)s::uuid[]) and worker is null and stage = 1
+           for update skip locked))
     returning 1
 )
 select count(*) from joined;

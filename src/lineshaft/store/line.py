@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple, TypeVar
 
 from lineshaft.engines.base import Tx
@@ -16,6 +16,25 @@ SQL: Final = Statements("line")
 _CHUNK: Final = 250
 
 T = TypeVar("T")
+
+
+class Queues(NamedTuple):
+    """Which of the queues that have jobs in lines somebody can claim from."""
+
+    open: frozenset[str] = frozenset()
+    closed: frozenset[str] = frozenset()
+    """Those that are paused, or that no worker serves: a job of theirs that is let out starts nowhere."""
+
+
+ALL_OPEN: Final = Queues()
+
+
+class LineQueues(NamedTuple):
+    """What tells which queues somebody can claim from."""
+
+    with_lines: frozenset[str]
+    served: frozenset[str]
+    paused: frozenset[str]
 
 
 class Parked(NamedTuple):
@@ -37,6 +56,8 @@ class Waiting(NamedTuple):
     tenant: str | None
     rank: int
     turn: int
+    sequence: str | None
+    """The strict order that it is known to stand in."""
 
 
 class Unclaimed(NamedTuple):
@@ -76,6 +97,17 @@ def park_ready(tx: Tx, queue: str, limit: int) -> list[Waiting]:
     return sorted(found, key=lambda one: (one.rank, one.turn, one.id))
 
 
+def join_unclaimed(tx: Tx, joining: Mapping[Waiting, str]) -> None:
+    """Have ready jobs stand in strict orders that nobody knew of at their enqueue, but for those claimed meanwhile.
+
+    Before their gates are locked, as in a claim: who holds a gate waits for no job.
+    """
+    ordered = sorted(joining.items(), key=lambda one: one[0].id)
+    for chunk in _chunks(ordered):
+        rows: list[dict[str, Any]] = [{"id": one.id, "key": one.key, "sequence": order} for one, order in chunk]
+        tx.run(SQL.join_unclaimed, {}, rows)
+
+
 def park_unclaimed(tx: Tx, parked: Sequence[Unclaimed]) -> int:
     """Give ready jobs into lines and return how many: others were claimed meanwhile. Their gates have to be locked."""
     ordered = sorted(parked, key=lambda one: one.job.id)
@@ -95,10 +127,35 @@ def claim_heads(tx: Tx, keys: Sequence[str], *, queue: str, limit: int, worker: 
     return claimed_of(tx.run(SQL.claim_heads, params))
 
 
-def release_line(tx: Tx, counts: Mapping[str, int]) -> set[str]:
-    """Let so many heads of each gate's line into their queues, wake workers, and return those queues."""
-    rows = [{"key": key, "count": count} for key, count in sorted(counts.items()) if count > 0]
-    return {row[0] for row in tx.run(SQL.release_line, {}, rows)} if rows else set()
+def release_line(tx: Tx, counts: Mapping[str, int], queues: Queues = ALL_OPEN) -> set[str]:
+    """Let so many heads of each gate's line into their queues, wake workers, and return those queues.
+
+    Jobs of closed queues stay where they are, and those behind them go before them.
+    """
+    rows = [{"key": key, "count": count} for key, count in sorted(one for one in counts.items() if one[1] > 0)]
+    if not rows:
+        return set()
+    if queues.closed:
+        return _release_past(tx, rows, queues.open)
+    return {row[0] for row in tx.run(SQL.release_line, {}, rows)}
+
+
+def _release_past(tx: Tx, rows: Sequence[Mapping[str, Any]], queues: Collection[str]) -> set[str]:
+    counts: dict[str, int] = {row["key"]: row["count"] for row in rows}
+    params = {"queues": sorted(queues), "limit": max(counts.values())}
+    found: dict[str, list[tuple[int, int, str]]] = {}
+    for key, *place in tx.run(SQL.heads_of_queues, params, [{"key": key} for key in counts]):
+        found.setdefault(key, []).append((place[0], place[1], place[2]))
+    ids = [place[-1] for key, heads in found.items() for place in sorted(heads)[: counts[key]]]
+    return {row[0] for row in tx.run(SQL.release_found, {"ids": ids})} if ids else set()
+
+
+def queues_of_lines(tx: Tx) -> LineQueues:
+    """Return the queues with jobs in lines, those that workers serve, and those that are paused."""
+    names: dict[str, set[str]] = {"line": set(), "served": set(), "paused": set()}
+    for what, queue in tx.run(SQL.queues_of_lines, {}):
+        names[what].add(queue)
+    return LineQueues(frozenset(names["line"]), frozenset(names["served"]), frozenset(names["paused"]))
 
 
 def release_jobs(tx: Tx, ids: Sequence[str]) -> set[str]:

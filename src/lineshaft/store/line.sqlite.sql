@@ -14,8 +14,8 @@ update lineshaft_job not indexed set stage = 5, gate = r.value ->> 'gate'
 select changes();
 
 -- name: park_ready json
-select json_group_array(json_array(id, seq, name, args, options, tenant, rank, place)) from (
-    select id, seq, name, args, options, tenant, rank, coalesce(turn, run_at) as place from lineshaft_job
+select json_group_array(json_array(id, seq, name, args, options, tenant, rank, place, sequence)) from (
+    select id, seq, name, args, options, tenant, rank, coalesce(turn, run_at) as place, sequence from lineshaft_job
      where stage = 1 and queue = :queue and worker is null and gate is null and not cancel_requested
      order by rank, coalesce(turn, run_at), id limit :limit);
 
@@ -50,6 +50,37 @@ update lineshaft_job set stage = 1 where seq in (select value from json_each(:pr
 select json_group_array(json_array(queue)) from (
     select distinct queue from lineshaft_job where seq in (select value from json_each(:previous)));
 
+-- name: queues_of_lines json
+-- Which queues have jobs in lines, by jumps from one to the next; which are served; and which are paused.
+with recursive line (queue) as (
+    select min(queue) from lineshaft_job indexed by lineshaft_job_parked where stage = 5
+    union all
+    select (select min(queue) from lineshaft_job indexed by lineshaft_job_parked where stage = 5 and queue > line.queue)
+      from line where line.queue is not null
+)
+select json_group_array(json_array(what, queue)) from (
+    select 'line' as what, queue from line where queue is not null
+    union all
+    select distinct 'served', q.key from lineshaft_worker as w cross join json_each(w.queues) as q where not w.is_draining
+    union all
+    select 'paused', name from lineshaft_queue where paused_at is not null);
+
+-- name: heads_of_queues json
+-- The first jobs of each line and each of these queues, at most so many each.
+select json_group_array(json_array(r.value ->> 'key', j.rank, coalesce(j.turn, j.run_at), j.id))
+  from json_each(:rows) as r cross join json_each(:queues) as q
+       cross join lineshaft_job as j
+               on j.seq in (select seq from lineshaft_job indexed by lineshaft_job_parked
+                             where stage = 5 and queue = q.value and gate = r.value ->> 'key'
+                             order by rank, coalesce(turn, run_at), id limit :limit);
+
+-- name: release_found json rings-worker
+select json_group_array(seq) from lineshaft_job indexed by lineshaft_job_id
+ where id in (select value from json_each(:ids)) and stage = 5;
+update lineshaft_job set stage = 1 where seq in (select value from json_each(:previous));
+select json_group_array(json_array(queue)) from (
+    select distinct queue from lineshaft_job where seq in (select value from json_each(:previous)));
+
 -- name: release_jobs json rings-worker
 -- Of a strict order, whose gate has the name of the sequence: another line that the job stands in keeps it.
 select json_group_array(seq) from lineshaft_job indexed by lineshaft_job_id
@@ -69,6 +100,13 @@ select changes();
 update lineshaft_job not indexed set sequence = r.value ->> 'sequence'
   from json_each(:rows) as r
  where seq = r.value ->> 'key' and claim = r.value ->> 'claim';
+select changes();
+
+-- name: join_unclaimed
+-- Those that nobody has claimed meanwhile.
+update lineshaft_job not indexed set sequence = r.value ->> 'sequence'
+  from json_each(:rows) as r
+ where seq = r.value ->> 'key' and stage = 1 and worker is null;
 select changes();
 
 -- name: claim_heads json rings-follower

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from lineshaft.clock import SECOND
 from lineshaft.engines.base import Tx
@@ -22,21 +22,23 @@ from lineshaft.registry import TaskRegistrar
 from lineshaft.store.claim import Claimed
 from lineshaft.store.course import note_changes
 from lineshaft.store.finish import write_transitions
-from lineshaft.store.gates import Move, Slot, lock_and_read, next_wake, remove_slots, take_due, write_step
+from lineshaft.store.gates import Move, Slot, hasten_gates, lock_and_read, next_wake, remove_slots, take_due, write_step
 from lineshaft.store.line import (
     Parked,
     Unclaimed,
     Waiting,
     claim_heads,
     join_sequences,
+    join_unclaimed,
     leave_gates,
     park_ready,
     park_unclaimed,
 )
-from lineshaft.transitions import Held, PutBack, Stage, Transition, is_expired
+from lineshaft.transitions import PutBack, Stage, Transition, is_expired
 from lineshaft.worker.admitted import NO_HEADS, NOTHING, Admitted, Heads, Judged, RoomBeside, Step, no_room
 from lineshaft.worker.asking import Asker, brings_limits
 from lineshaft.worker.departure import Departure
+from lineshaft.worker.served import Served
 from lineshaft.worker.verdict import Candidate, Seat, Verdict, decide, seat, seat_alone
 
 _NONE: Final[Mapping[str, Any]] = MappingProxyType({})
@@ -49,20 +51,32 @@ _BUSY_MICROS: Final = SECOND // 100
 """How soon to look again when somebody else decides for what is due."""
 _THINNED_AT_ONCE: Final = 1_000
 
+J = TypeVar("J", Claimed, Waiting)
+_IN_DOUBT: Final = 2 * SECOND
+"""How far ahead a look may be planned that is not made at once after the clock may have been set back."""
+
 
 class Admission:
     """Has jobs pass their gates, or parks them, and lets others follow those that leave."""
 
     def __init__(
-        self, worker: int, tasks: TaskRegistrar, features: Sequence[Feature], subscribers: Subscribers
+        self,
+        worker: int,
+        tasks: TaskRegistrar,
+        features: Sequence[Feature],
+        subscribers: Subscribers,
+        queues: Collection[str] | None,
     ) -> None:
         self._worker, self._subscribers = worker, subscribers
+        self._served = Served(queues)
         self._asker = Asker(tasks, features)
         self._expects_until = 0
         self._due: int | None = None
         self._must_recall = False
         self._due_lock = threading.Lock()
         self._beats = 0
+        self._beaten_at: int | None = None
+        self._hastens_after: int | None = None
         self.look: Callable[[Iterable[str]], None] = lambda _: None
         """Is told of queues that have jobs again, or (none) that a gate has to be looked at earlier."""
 
@@ -86,9 +100,12 @@ class Admission:
         passes, refused = self._ask(claimed, now)
         strays = [one for one in claimed if one.gate is not None and _has_strayed(one, passes.get(one.held.id, ()))]
         candidates = [
-            Candidate(one.held.id, passes[one.held.id], None if strays and one in strays else one.gate)
+            Candidate(one.held.id, found, None if strays and one in strays else one.gate)
             for one in claimed
-            if passes.get(one.held.id) and not one.cancel_requested and not is_expired(one.held, now)
+            if passes  # mostly there are none, and nothing more to be asked
+            and (found := passes.get(one.held.id))
+            and not one.cancel_requested
+            and not is_expired(one.held, now)
         ]
         if not candidates and not departures and not strays:
             return Admitted(claimed, passes, refused=refused)
@@ -115,14 +132,17 @@ class Admission:
 
     def open_due(self, tx: Tx, now: int) -> Step:
         """Look at the gates whose time has come; the transaction must not be about any other."""
-        gates = take_due(tx, now, _DUE_AT_ONCE)
+        if self._hastens_after is not None:
+            hasten_gates(tx, now=now, latest=self._hastens_after)
+        gates = take_due(tx, now, _DUE_AT_ONCE, closed=self._served.queues.closed)
         step = self._visit(tx, gates, now)
         wake_at, soon = next_wake(tx), now if len(gates) == _DUE_AT_ONCE else now + _BUSY_MICROS
         return step._replace(wake_at=None if wake_at is None else max(wake_at, soon), was_due=True)
 
     def visit(self, tx: Tx, keys: Mapping[str, str], now: int) -> Step:
         """Look at gates, given with their rules, in which places may have become free."""
-        return self._visit(tx, lock_and_read(tx, keys), now) if keys else NOTHING
+        gates = lock_and_read(tx, keys, closed=self._served.queues.closed) if keys else {}
+        return self._visit(tx, gates, now)
 
     def thin(self, tx: Tx, queue: str, now: int) -> tuple[int, Step]:
         """Park jobs of a queue that are not claimed yet and would be refused, and return how many."""
@@ -133,6 +153,9 @@ class Admission:
         concerns = {one.key: one for candidate in candidates for one in candidate.passes}
         if not concerns:
             return 0, NOTHING
+        joining = _joining(waiting, candidates)
+        if joining:
+            join_unclaimed(tx, joining)
         gates = lock_and_read(tx, {one.key: one.rule for one in concerns.values()})
         verdict = decide(candidates, (), seat(concerns.values(), gates, self._asker.kinds, now), now)
         parked = [Unclaimed(waiting[job], gate) for job, gate in verdict.parked.items()]
@@ -154,6 +177,8 @@ class Admission:
         if step is NOTHING:
             return
         self._note_due(step.wake_at, is_certain=step.was_due)
+        if step.was_due:
+            self._hastens_after = None
         if step.queues:
             self.look(step.queues)
         for one in step.news:
@@ -180,13 +205,31 @@ class Admission:
         return float("inf") if due is None else max(0.0, (due - now) / SECOND)
 
     def refresh(self, read: Read, now: int) -> None:
-        """Ask when the next gate has to be looked at; on each heartbeat."""
+        """Ask when the next gate has to be looked at; on each heartbeat.
+
+        After the clock was set back, and at first, for it may have been while no worker ran, all lines are looked at
+        whose time was said by another clock, if that may be.
+        """
         self._beats += 1
-        if self._asker.kinds and (self.is_in_play(now) or self._beats % _FAR_BEATS == 1):
+        is_in_doubt = self._beaten_at is None or now < self._beaten_at - SECOND
+        self._beaten_at = now
+        if self._asker.kinds and (is_in_doubt or self.is_in_play(now) or self._beats % _FAR_BEATS == 1):
             due = read(next_wake)
+            if due is None:
+                self._served.forget()
+            else:
+                self._served.look(read)
+            if due is not None and is_in_doubt:
+                self._hastens_after, due = now + _IN_DOUBT, min(due, now)
             if due is not None and (self._due is None or due < self._due):
                 self._note_due(due)
                 self.look(())
+
+    def look_around(self, read: Read) -> None:
+        """Ask when the next gate has to be looked at, and which queues can be claimed from; without a heartbeat."""
+        if self._asker.has_limits:
+            self._note_due(read(next_wake))
+            self._served.look(read)
 
     # --- inside ----------------------------------------------------------------------------------------------------
 
@@ -196,7 +239,7 @@ class Admission:
         for one in claimed:
             if not self._asker.concerns(one.name, one.options):
                 continue
-            if brings_limits(one.options):
+            if one.options is not None and brings_limits(one.options):
                 self._expects_until = now + _MEMORY
             try:
                 found = self._asker.passes_of(GatedJob(one.name, one.args, one.tenant, one.queue), one.options)
@@ -231,7 +274,7 @@ class Admission:
         for candidate in candidates:
             named += candidate.passes
         concerns = {one.key: one for one in named}
-        gone = [one.id for one in departures if one.has_slots]
+        gone = [one.held for one in departures if one.has_slots]
         keys = {one.key: one.rule for one in concerns.values()}
         if strays:
             leave_gates(tx, [one.held for one in strays])
@@ -240,9 +283,9 @@ class Admission:
             return decide((), (), _NONE, now), Judged()
         joining = _joining(claimed, candidates)
         if joining:
-            join_sequences(tx, joining)
+            join_sequences(tx, {one.held: order for one, order in joining.items()})
         own = Counter(one.gate for one in candidates if one.gate is not None)
-        gates = lock_and_read(tx, keys, own=own)
+        gates = lock_and_read(tx, keys, own=own, closed=self._served.queues.closed)
         leaving = Counter(one.key for departure in departures if departure.leaves for one in departure.freed)
         leaving.update(one.gate for one in strays if one.gate is not None)
         seats = seat(concerns.values(), gates, self._asker.kinds, now, leaving)
@@ -264,10 +307,11 @@ class Admission:
         """
         wanted: dict[str, dict[str, None]] = {}
         for one in departures:
-            if one.queue is not None and len(one.freed) == 1 and one.freed[0].kind == "concurrency":
-                key = one.freed[0].key
-                if key in verdict.releases and room.get(one.queue, 0) > 0:
-                    wanted.setdefault(one.queue, {})[key] = None
+            queue, freed = one.queue, one.freed
+            if queue is not None and len(freed) == 1 and freed[0].kind == "concurrency":
+                key = freed[0].key
+                if key in verdict.releases and room.get(queue, 0) > 0:
+                    wanted.setdefault(queue, {})[key] = None
         heads = Heads([], {})
         for queue, keys in wanted.items():
             found = claim_heads(tx, list(keys), queue=queue, limit=room[queue], worker=self._worker, now=now)
@@ -280,11 +324,12 @@ class Admission:
         for one in found:
             assert one.gate is not None, "it stood in a line"
             verdict.releases[one.gate] -= 1
-            mine = passes.get(one.held.id)
-            if one.held.id in refused or mine is None or [gate.key for gate in mine] != [one.gate]:
+            job_id = one.held.id
+            mine = passes.get(job_id)
+            if job_id in refused or mine is None or len(mine) != 1 or mine[0].key != one.gate:
                 back.append(PutBack(one.held, Stage.READY, None, gives_attempt_back=True))
                 continue
-            heads.passes[one.held.id] = mine
+            heads.passes[job_id] = mine
             heads.jobs.append(one)
         if back:
             write_transitions(tx, back, worker=self._worker, now=now, keep=lambda _: now)
@@ -302,7 +347,13 @@ class Admission:
             released=verdict.released,
             slots=slots,
             # A line of which a head was handed over is not looked at: whoever finds it empty says so.
-            moves=verdict.moves + [move for key, move in verdict.stirred.items() if verdict.releases.get(key, 1) > 0],
+            moves=verdict.moves
+            + [
+                Move(key, one.tat, one.state, one.wake_at)
+                for key, one in verdict.stirred.items()
+                if verdict.releases.get(key, 1) > 0
+            ],
+            queues=self._served.queues,
         )
         if verdict.news:
             note_changes(tx, verdict.news)
@@ -325,10 +376,10 @@ def _has_strayed(job: Claimed, passes: Iterable[Pass]) -> bool:
     return all(one.key != job.gate for one in passes)
 
 
-def _joining(claimed: Mapping[str, Claimed], candidates: Iterable[Candidate]) -> dict[Held, str]:
-    """Return the orders of jobs that were enqueued by name: they stand in them from their first claim on."""
-    orders = ((claimed[one.id], gate.key) for one in candidates for gate in one.passes if gate.kind == "order")
-    return {job.held: key for job, key in orders if job.sequence is None}
+def _joining(jobs: Mapping[str, J], candidates: Iterable[Candidate]) -> dict[J, str]:
+    """Return the orders of jobs that were enqueued by name: they stand in them once a worker has looked at them."""
+    orders = ((jobs[one.id], gate.key) for one in candidates for gate in one.passes if gate.kind == "order")
+    return {job: key for job, key in orders if job.sequence is None}
 
 
 def _crowded(claimed: Iterable[Claimed], parked: Mapping[str, str]) -> frozenset[str]:

@@ -64,8 +64,12 @@ class Admitted(NamedTuple):
 
     def left(self, jobs: Iterable[Claimed], *, leaves: bool = True) -> list[Departure]:
         """Return the departures of jobs that do not run after all, as far as limits concern them."""
-        ids = [one.held.id for one in jobs if one.held.id in self.passes]
-        return [left(one, self.passes[one], has_slots=one in self.slotted, leaves=leaves) for one in ids]
+        known = ((one.held, self.passes.get(one.held.id)) for one in jobs)
+        return [
+            left(held, passes, has_slots=held.id in self.slotted, leaves=leaves)
+            for held, passes in known
+            if passes is not None
+        ]
 
 
 class Judged(NamedTuple):

@@ -17,6 +17,7 @@ from lineshaft.worker.verdict import ordered
 
 _STORED: Final = tuple(f'"{option}":' for option in FLOW)
 """How limits show in the text of the options that are stored with a job."""
+_UNKNOWN: Final[tuple[Sequence[Feature], Options]] = (), Options()
 
 
 class Asker:
@@ -26,8 +27,8 @@ class Asker:
         self._tasks = tasks
         self._features = [one for one in features if one.kinds]
         self.kinds: dict[Kind, GateKind] = {kind.name: kind for one in self._features for kind in one.kinds}
-        self._limited: dict[str, list[Feature]] = {}
-        """By task, the features that limit its jobs unless those bring options of their own."""
+        self._limited: dict[str, tuple[Sequence[Feature], Options]] = {}
+        """By task, the features that limit its jobs unless those bring options of their own, and its options."""
         self.has_limits = False
         """Whether one of the tasks that were met has limits."""
         for task in tasks:
@@ -38,7 +39,7 @@ class Asker:
         known = self._limited.get(name)
         if known is None:
             known = self._meet(name)
-        return bool(known) or brings_limits(stored)
+        return bool(known[0]) or (stored is not None and brings_limits(stored))
 
     def passes_of(self, job: GatedJob, stored: str | None) -> tuple[Pass, ...] | None:
         """Return what a job has to pass, in order; None when no limit concerns it, or nobody here can read its options.
@@ -46,22 +47,23 @@ class Asker:
         Raises `ConfigError` when its arguments do not give a key.
         """
         if stored is None:
-            limiting = self._limited.get(job.name)
-            return _passes(limiting, self._tasks.find(job.name).defaults, job) if limiting else None
+            limiting, options = self._limited.get(job.name, _UNKNOWN)
+            return _passes(limiting, options, job) if limiting else None
         try:
             options = apply_execution(self._tasks.find(job.name).defaults, msgspec.json.decode(stored))
         except (UnknownTaskError, ConfigError, TypeError, KeyError):
             return None  # whoever would run it says what is wrong with it
         return passes_by(self._features, options, job)
 
-    def _meet(self, name: str) -> list[Feature]:
+    def _meet(self, name: str) -> tuple[Sequence[Feature], Options]:
         try:
             options = self._tasks.find(name).defaults
         except UnknownTaskError:
-            return []
-        limiting = self._limited[name] = [one for one in self._features if one.limits(options)]
+            return _UNKNOWN
+        limiting = [one for one in self._features if one.limits(options)]
+        self._limited[name] = limiting, options
         self.has_limits |= bool(limiting)
-        return limiting
+        return limiting, options
 
 
 def brings_limits(stored: str | None) -> bool:
@@ -75,5 +77,7 @@ def passes_by(features: Sequence[Feature], options: Options, job: GatedJob) -> t
     return _passes(limiting, options, job) if limiting else None
 
 
-def _passes(limiting: Iterable[Feature], options: Options, job: GatedJob) -> tuple[Pass, ...]:
+def _passes(limiting: Sequence[Feature], options: Options, job: GatedJob) -> tuple[Pass, ...]:
+    if len(limiting) == 1:
+        return ordered(limiting[0].passes(options, job))
     return ordered([found for one in limiting for found in one.passes(options, job)])

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from lineshaft.feature import Feature
 from lineshaft.gates import Attempt, Pass, Sample
 from lineshaft.outcomes import Outcome
+from lineshaft.transitions import Held
 from lineshaft.worker.run import Run
 from lineshaft.worker.verdict import PLACES
 
@@ -15,7 +16,7 @@ from lineshaft.worker.verdict import PLACES
 class Departure(NamedTuple):
     """A job that leaves the gates it was inside, by whatever end of its attempt."""
 
-    id: str
+    held: Held
     freed: tuple[Pass, ...]
     """The gates in which it had a place."""
     samples: Sequence[Sample] = ()
@@ -27,14 +28,14 @@ class Departure(NamedTuple):
 
 
 def left(
-    job_id: str, passes: tuple[Pass, ...], *, has_slots: bool = False, queue: str | None = None, leaves: bool = True
+    held: Held, passes: tuple[Pass, ...], *, has_slots: bool = False, queue: str | None = None, leaves: bool = True
 ) -> Departure:
     """Return the departure of a job that never ran: its gates learn nothing from it."""
     for one in passes:
         if one.kind not in PLACES:
             passes = tuple(one for one in passes if one.kind in PLACES)
             break
-    return Departure(job_id, passes, (), has_slots, queue, leaves)
+    return Departure(held, passes, (), has_slots, queue, leaves)
 
 
 class Departures:
@@ -46,13 +47,14 @@ class Departures:
 
     def departed(self, run: Run, outcome: Outcome, *, leaves: bool = True) -> Departure:
         """Return the departure of a run, with what its end tells the gates that learn."""
-        passes = run.passes or ()
-        departure = left(run.id, passes, has_slots=run.has_slots, queue=run.claimed.queue, leaves=leaves)
-        asked = self._asked(run)
+        passes, claimed = run.passes or (), run.claimed
+        departure = left(claimed.held, passes, has_slots=run.has_slots, queue=claimed.queue, leaves=leaves)
+        asked = self._asked(run) if self._learning else None
         if not asked or not run.is_started:
             return departure
         attempt = Attempt(run.id, run.name, passes, outcome, run.seconds, run.signals)
-        return departure._replace(samples=[sample for one in asked for sample in one.samples(run.options, attempt)])
+        samples = [sample for one in asked for sample in one.samples(run.options, attempt)]
+        return departure._replace(samples=samples) if samples else departure
 
     def _asked(self, run: Run) -> list[Feature]:
         if run.options is not run.task.defaults:

@@ -148,12 +148,14 @@ class Dispatcher:
 
 def _note_admission(run: Run, admitted: Admitted, now: int) -> Outcome | None:
     """Have a run know what it has passed; returns its outcome if it is not to start."""
-    run.passes = admitted.passes.get(run.id)
-    run.has_slots = run.id in admitted.slotted
-    error = admitted.refused.get(run.id)
-    if isinstance(error, ConfigError):
-        return Rejected(describe(error, run.attempt, now))
-    return None if error is None else failed(run, error)
+    job_id = run.claimed.held.id
+    run.passes = admitted.passes.get(job_id)
+    if admitted.slotted:
+        run.has_slots = job_id in admitted.slotted
+    error = admitted.refused.get(job_id) if admitted.refused else None
+    if error is None:
+        return None
+    return Rejected(describe(error, run.attempt, now)) if isinstance(error, ConfigError) else failed(run, error)
 
 
 def _unrunnable(one: Claimed, clock: Clock) -> Run:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 from lineshaft.clock import SECOND
 from lineshaft.engines.base import Engine, Tx
 from lineshaft.transitions import Transition
 from lineshaft.worker.admission import Admission
-from lineshaft.worker.admitted import Admitted
+from lineshaft.worker.admitted import Admitted, Step
 from lineshaft.worker.claimer import Claimer
+from lineshaft.worker.departure import Departure
 from lineshaft.worker.finisher import Batch, Finisher
 
 # A queue that was looked through for jobs to be parked, with little to show for it, is left alone for so long.
@@ -42,17 +44,23 @@ class Exchange:
 
     def write_and_claim(self, batch: Batch, now: int) -> tuple[list[Transition], Admitted]:
         """Write a batch and claim, in one transaction: places that become free are there for those who come."""
-        written, admitted = self._engine.write(
-            lambda tx: (self._finisher.write(tx, batch, now), self._claim(tx, now, batch))
-        )
+
+        def exchange(tx: Tx) -> tuple[list[Transition], Admitted]:
+            written = self._finisher.write(tx, batch, now)
+            return written, self._claim(tx, now, batch, batch.departed(written))
+
+        written, admitted = self._engine.write(exchange)
         return written, self._note(admitted, now)
 
     def write(self, batch: Batch) -> list[Transition]:
         """Write a batch beside the claims."""
         now = self._engine.clock.now()
-        written, step = self._engine.write(
-            lambda tx: (self._finisher.write(tx, batch, now), self._admission.depart(tx, batch.departures, now))
-        )
+
+        def write(tx: Tx) -> tuple[list[Transition], Step]:
+            written = self._finisher.write(tx, batch, now)
+            return written, self._admission.depart(tx, batch.departed(written), now)
+
+        written, step = self._engine.write(write)
         self._admission.settle(step)
         return written
 
@@ -68,8 +76,7 @@ class Exchange:
                 self._thin_after[queue] = now + _THIN_AGAIN
                 del self._crowded[queue]
 
-    def _claim(self, tx: Tx, now: int, batch: Batch | None = None) -> Admitted:
-        departures = () if batch is None else batch.departures
+    def _claim(self, tx: Tx, now: int, batch: Batch | None = None, departures: Sequence[Departure] = ()) -> Admitted:
         claimed = self._claimer.claim(tx, now, batch)
         return self._admission.admit(tx, claimed, departures, now, self._claimer.room_beside)
 

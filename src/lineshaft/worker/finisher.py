@@ -11,7 +11,7 @@ from lineshaft.config import Retention
 from lineshaft.engines.base import Tx
 from lineshaft.events import Subscribers
 from lineshaft.feature import Feature, show
-from lineshaft.outcomes import Outcome
+from lineshaft.outcomes import Done, Outcome
 from lineshaft.store.finish import LogLines, Progress, Written, save_logs, save_progress, write_transitions
 from lineshaft.transitions import Close, Complete, PutBack, Stage, Transition, decide
 from lineshaft.worker.announce import event_of
@@ -32,6 +32,14 @@ class Batch:
     """Jobs whose own transaction wrote their completion; only their logs are left to be stored."""
     departures: list[Departure] = field(default_factory=list)
     """Those of them that limits concern, as their gates see it."""
+
+    def departed(self, written: Sequence[Transition]) -> list[Departure]:
+        """Return those that have left: an end without effect is that of a claim whose job somebody else has by now."""
+        if not self.departures or len(written) == len(self.decided):
+            return self.departures
+        effective = {(one.held.id, one.held.claim) for one in written}
+        effective.update((run.id, run.claimed.held.claim) for run in self.settled)
+        return [one for one in self.departures if (one.held.id, one.held.claim) in effective]
 
 
 class Finisher:
@@ -103,7 +111,8 @@ class Finisher:
             run, outcome = self._outcomes.popleft()
             ended.append(run)
             transition = decide(run.claimed.held, outcome, now)
-            if run.passes is not None:
+            # Of a success that had no gates to pass, for they stood open, there is nobody to tell.
+            if run.passes or (run.passes is not None and type(outcome) is not Done):
                 self._note_departure(run, outcome, transition)
             if transition is None:
                 self._taken.settled.append(run)

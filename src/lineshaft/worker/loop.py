@@ -14,24 +14,21 @@ from typing import Final
 
 from lineshaft.clock import to_datetime
 from lineshaft.config import Retention
-from lineshaft.engines.base import Engine, Tx
+from lineshaft.engines.base import Engine
 from lineshaft.errors import StoreError
 from lineshaft.events import JobStarted
-from lineshaft.feature import Feature, show
+from lineshaft.feature import Feature
 from lineshaft.store.claim import Claimed
-from lineshaft.store.finish import Written, write_transitions
 from lineshaft.store.upkeep import orphans
-from lineshaft.transitions import Held, PutBack, Stage, Transition, expire
+from lineshaft.transitions import Transition
 from lineshaft.worker.admission import Admission
-from lineshaft.worker.admitted import Admitted, Step
-from lineshaft.worker.announce import event_of
+from lineshaft.worker.admitted import Admitted
 from lineshaft.worker.claimer import Claimer
-from lineshaft.worker.departure import Departure
 from lineshaft.worker.dispatch import Dispatcher, split_expired
-from lineshaft.worker.ended import ended_job
 from lineshaft.worker.exchange import Exchange
 from lineshaft.worker.finisher import Batch, Finisher
 from lineshaft.worker.floor import Scout
+from lineshaft.worker.unstarted import Unstarted
 from lineshaft.worker.vacuum import Vacuum
 from lineshaft.worker.writer import Writer
 
@@ -59,7 +56,7 @@ class StoreLoop:
         self._engine, self._worker = engine, worker
         self._claimer, self._finisher, self._dispatcher = claimer, finisher, dispatcher
         self._admission, self._exchange = admission, Exchange(engine, claimer, finisher, admission)
-        self._retention, self._features = retention, features
+        self._unstarted = Unstarted(engine, worker, admission, retention, features, dispatcher.subscribers)
         claimer.unwritten = finisher.unwritten
         self._bell = threading.Event()
         self._stepping = threading.Lock()
@@ -189,7 +186,9 @@ class StoreLoop:
             self._claimer.took(admitted.jobs)
             self._hand_out(admitted, now)
         else:  # it was told to stop while the claim was on its way
-            self._give_back([one.held for one in admitted.jobs], now, admitted.left(admitted.jobs, leaves=False))
+            self._unstarted.give_back(
+                [one.held for one in admitted.jobs], now, admitted.left(admitted.jobs, leaves=False)
+            )
         if self._admission.recalls():
             self._dispatcher.withdraw()
         self._scout.watch()
@@ -274,28 +273,7 @@ class StoreLoop:
         if len(self._dispatcher.runs) == self._finisher.waiting:
             self._finisher.lane_time.jobs_came()
         self._dispatcher.hand_out(fresh, self._claimer.queues, now, admitted)
-        self._expire(expired, now, admitted.left(expired))
-
-    def _expire(self, claimed: list[Claimed], now: int, departures: Sequence[Departure]) -> None:
-        if not claimed:
-            return
-        transitions = [expire(one.held) for one in claimed]
-        by_held = {one.held: one for one in claimed}
-
-        def write(tx: Tx) -> tuple[Written, Step]:
-            written = self._write_in(tx, transitions, now)
-            ended = [ended_job(by_held[one.held], one, now) for one in written]
-            show(self._features, tx, ended, now, is_certain=written.is_certain)
-            return written, self._admission.depart(tx, departures, now)
-
-        written, step = self._engine.write(write)
-        self._admission.settle(step)
-        subscribers = self._dispatcher.subscribers
-        if subscribers.want("expired"):
-            for transition in written:
-                event = event_of(by_held[transition.held], transition, now)
-                if event is not None:
-                    subscribers.tell(event)
+        self._unstarted.expire(expired, now, admitted.left(expired))
 
     def _tell_started(self, claimed: list[Claimed], now: int) -> None:
         subscribers = self._dispatcher.subscribers
@@ -311,19 +289,8 @@ class StoreLoop:
         # By claim: a round that puts a job back may take it again, and then holds it anew.
         known = {(run.id, run.claimed.held.claim) for run in runs}
         unknown = [one.held for one in held if (one.held.id, one.held.claim) not in known]
-        self._give_back(unknown, now)
+        self._unstarted.give_back(unknown, now)
         self._is_in_doubt = False
-
-    def _give_back(self, held: Iterable[Held], now: int, departures: Sequence[Departure] = ()) -> None:
-        back: list[Transition] = [PutBack(one, Stage.READY, None, gives_attempt_back=True) for one in held]
-        if back:
-            _, step = self._engine.write(
-                lambda tx: (self._write_in(tx, back, now), self._admission.depart(tx, departures, now))
-            )
-            self._admission.settle(step)
-
-    def _write_in(self, tx: Tx, transitions: Sequence[Transition], now: int) -> Written:
-        return write_transitions(tx, transitions, worker=self._worker, now=now, keep=self._retention.until(now))
 
     def _tell_empty(self) -> None:
         if self._claimer.is_open:

@@ -45,8 +45,9 @@ class QueueSlots:
 
     def room(self) -> int:
         """Return how many jobs may be claimed now: the free places, and a little more for short jobs."""
-        seconds = _PREFETCH_SECONDS_IN_TURN if self.is_fair else _PREFETCH_SECONDS
-        prefetch = int(min(self.rate * seconds, self._recent * _GROWTH)) if self.may_prefetch else 0
+        # The next jobs may take longer than the last: in a fair queue a newcomer waits for one more a place at most.
+        most = min(self.rate * _PREFETCH_SECONDS_IN_TURN, self.limit) if self.is_fair else self.rate * _PREFETCH_SECONDS
+        prefetch = int(min(most, self._recent * _GROWTH)) if self.may_prefetch else 0
         return min(self.limit + prefetch - self.busy, _LARGEST_CLAIM)
 
     @property

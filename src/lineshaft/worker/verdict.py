@@ -61,8 +61,8 @@ class Verdict(NamedTuple):
     """The jobs that are next in their strict orders, if they stand in a line."""
     moves: list[Move]
     news: list[News]
-    stirred: dict[str, Move]
-    """By gate of which nothing changes but, maybe, that its line ends: what is written unless it surely goes on."""
+    stirred: dict[str, Gate]
+    """Those of which nothing changes but, maybe, that their line ends: they are written unless it surely goes on."""
     wakes: list[int]
     """When the gates that are written and have a line have to be looked at."""
 
@@ -91,10 +91,11 @@ def seat(
     """
     seats: dict[str, Seat] = {}
     for one in concerns:
-        if one.key not in seats:
-            gate = gates[one.key]
-            judge = kinds[one.kind].judge(gate._replace(ready=0) if gate.ready else gate, one.terms, now)
-            seats[one.key] = Seat(gate, one.kind, judge, leaving.get(one.key, 0))
+        key, kind = one.key, one.kind
+        if key not in seats:
+            gate = gates[key]
+            judge = kinds[kind].judge(gate._replace(ready=0) if gate.ready else gate, one.terms, now)
+            seats[key] = Seat(gate, kind, judge, leaving.get(key, 0))
     return seats
 
 
@@ -152,15 +153,17 @@ def decide(candidates: Iterable[Candidate], samples: Iterable[Sample], seats: Ma
         gate, judge = one_seat.gate, one_seat.judge
         has_line = gate.wake_at is not None or key in begun
         is_moving = has_line and _release(one_seat, verdict)
-        move = Move(key, judge.tat, judge.state, _look_at(one_seat, now))
-        is_later = has_line and move.wake_at != gate.wake_at
-        if is_later or move.state != gate.state or move.tat != gate.tat:
-            verdict.moves.append(move)
-            if has_line and move.wake_at is not None:
-                verdict.wakes.append(move.wake_at)
+        tat, state = judge.tat, judge.state
+        has_changed = state != gate.state or tat != gate.tat
+        wake_at = _look_at(one_seat, now) if has_line or has_changed else None
+        if has_changed or (has_line and wake_at != gate.wake_at):
+            verdict.moves.append(Move(key, tat, state, wake_at))
+            if has_line and wake_at is not None:
+                verdict.wakes.append(wake_at)
         elif is_moving:
-            verdict.stirred[key] = move
-        verdict.news.extend(judge.news())
+            verdict.stirred[key] = gate
+        if news := judge.news():
+            verdict.news.extend(news)
     return verdict
 
 
@@ -185,9 +188,10 @@ def _is_open_to(one: Candidate, gate: Seat) -> bool:
     """Tell whether a job may ask at all: one that comes fresh is behind those that wait.
 
     Else a stream of new jobs would take each place that becomes free. One that some gate has released goes on: with
-    two lines, each would send it into the other.
+    two lines, each would send it into the other. In a strict order the first one goes before its line: it is the one
+    that was tried again.
     """
-    if one.gate is not None or gate.judge.fails_refused:
+    if one.gate is not None or gate.judge.fails_refused or gate.kind == "order":
         return True
     return gate.gate.wake_at is None
 

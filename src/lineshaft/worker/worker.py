@@ -120,7 +120,9 @@ class Worker:
         )
         self.watch = Watch(clock, settings.stop_patience, self._note_hung)
         self.dispatcher = Dispatcher(self.runtime, self._make_lane, self.finisher.deliver, self._note_start)
-        self._admission = Admission(self.id, self.runtime.tasks, self.runtime.features, self.runtime.subscribers)
+        self._admission = Admission(
+            self.id, self.runtime.tasks, self.runtime.features, self.runtime.subscribers, self.queues
+        )
         self.claimer = Claimer(engine, self.id, self.queues, self.slots, clock, self.order)
         self.loop = StoreLoop(
             engine, self.id, self.claimer, self.finisher, self.dispatcher, self._admission, self._retention,

@@ -74,6 +74,19 @@ def test_it_rests_and_then_tries() -> None:
     assert (tried.phase, tried.since) == (Phase.HALF_OPEN, NOW + TERMS.reset)
 
 
+@pytest.mark.parametrize("phase", [Phase.OPEN, Phase.HALF_OPEN, Phase.FORCED_OPEN])
+def test_a_clock_that_is_set_back_makes_it_rest_once_more_at_most(phase: Phase) -> None:
+    """A breaker that opened in the future is open from now on: it tries after one rest, not when that time is back."""
+    kind, terms = BreakerKind(lambda _key, _at: None), Breaker(failures=3, reset="10s", half_open=2).terms()
+    early = NOW - 3600 * SECOND
+    judge = kind.judge(gate(State(phase, NOW, error="OSError: away"), declared=terms), "{}", early)
+    kept = load_state(judge.state)
+    assert (kept.phase, kept.since, kept.error) == (phase, early, "OSError: away")
+    assert judge.look_at() <= early + 60 * SECOND
+    later = load_state(kind.judge(gate(kept, declared=terms), "{}", early + 10 * SECOND).state)
+    assert later.phase is (Phase.HALF_OPEN if phase is Phase.OPEN else phase)
+
+
 @pytest.mark.parametrize("said, phase", [("succeeded", Phase.CLOSED), ("failed", Phase.OPEN)])
 def test_the_first_probe_decides(said: Any, phase: Phase) -> None:
     """A probe's success closes it, its failure opens it anew; the end of another job says nothing meanwhile."""

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from lineshaft import GiveUp, Job, Lineshaft, Retry, Snooze, Task, Tasks, Unique, current_job
+from lineshaft import GiveUp, Job, Lineshaft, Order, Retry, Snooze, Task, Tasks, Unique, current_job
 from lineshaft.clock import SECOND
 from lineshaft.store.claim import claim_jobs
 from lineshaft.store.upkeep import Suspect
@@ -257,6 +257,21 @@ def test_follow_ups_of_follow_ups(app: Lineshaft, tell: Tell, told: Told, start_
     start_worker(app, SERVED)
     parent.enqueue()
     eventually(lambda: told() == ["fourth", "second", "third"])
+
+
+def test_follow_ups_of_a_strict_order(app: Lineshaft, start_worker: StartWorker) -> None:
+    """Jobs that follow together and stand in one strict order run in the order in which they are listed."""
+    ran: list[int] = []
+
+    @app.task(name="step", concurrency=Order())
+    def step(number: int) -> None:
+        ran.append(number)
+
+    parent = app.task(name="parent", on_success=[step.new(number) for number in range(12)])(work)
+    start_worker(app, {"default": 4})
+    final(parent.enqueue())
+    eventually(lambda: len(ran) == 12)
+    assert ran == sorted(ran)
 
 
 def test_unique_follow_ups(app: Lineshaft, tell: Tell, told: Told, start_worker: StartWorker) -> None:

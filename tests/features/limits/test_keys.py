@@ -112,13 +112,16 @@ def test_long_values_are_hashed() -> None:
 
 
 def test_costs() -> None:
-    """A cost is a number, or what an argument says; one that is no whole number from 1 is refused."""
+    """A cost is a number, or what an argument says; one that is no whole number from 1 to 1,000,000 is refused."""
     said, own = Rate(5, "1s", cost=2), Rate(5, "1s", cost="weight")
     [one, two] = passes(Tasks().task(name="t", rate=[said, Rate(5, "1s", cost="weight", name="own")])(charge), ONE)
     assert (one.cost, two.cost, two.kind) == (2, 3, "rate")
     task = Tasks().task(name="t", rate=own)(charge)
     with pytest.raises(ConfigError, match=r"limit 't.rate' takes its cost from an argument of 't', which is 0"):
         passes(task, ONE, weight=0)
+    assert passes(task, ONE, weight=1_000_000)[0].cost == 1_000_000
+    with pytest.raises(ConfigError, match=r"which is 1000001: no whole number from 1 to 1,000,000"):
+        passes(task, ONE, weight=1_000_001)
 
 
 def test_a_key_that_is_not_there() -> None:

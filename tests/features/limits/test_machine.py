@@ -35,7 +35,7 @@ from lineshaft.store.gates import gates_of, read_gates
 from lineshaft.store.inspect import Filter, count_jobs
 from lineshaft.store.rules import Rule, occupancy, override_rule, put_rules
 from lineshaft.store.upkeep import orphans
-from lineshaft.transitions import Close, Complete, PutBack, Reason, Stage, State, Transition, rescue
+from lineshaft.transitions import Close, Complete, Held, PutBack, Reason, Stage, State, Transition, rescue
 from lineshaft.worker.admission import Admission, Step
 
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ class LimitsMachine(RuleBasedStateMachine):
             self.engine.write(lambda tx, name=name: override_rule(tx, name, None, now=self.now))
 
     def _worker(self, number: int) -> Holder:
-        return Holder(number, Admission(number, TASKS, [self.feature], Subscribers()))
+        return Holder(number, Admission(number, TASKS, [self.feature], Subscribers(), None))
 
     # --- what happens ----------------------------------------------------------------------------------------------
 
@@ -255,7 +255,7 @@ class LimitsMachine(RuleBasedStateMachine):
             promote_due(tx, self.now)
             write_transitions(tx, ends, worker=holder.id, now=self.now, keep=lambda _: self.now + HOUR)
             claimed = claim_jobs(tx, queue=self.run, limit=room, worker=holder.id, now=self.now) if room else []
-            gone = [self._left(holder, one.held.id) for one in ends]
+            gone = [self._left(holder, one.held) for one in ends]
             admitted = holder.admission.admit(tx, claimed, gone, self.now, lambda _: {self.run: beside})
             return claimed, admitted
 
@@ -265,10 +265,10 @@ class LimitsMachine(RuleBasedStateMachine):
         self._admitted(holder, claimed, admitted)
         holder.admission.settle(admitted.step)
 
-    def _left(self, holder: Holder, job: str) -> Any:
+    def _left(self, holder: Holder, held: Held) -> Any:
         from lineshaft.worker.departure import left
 
-        return left(job, holder.passes[job], has_slots=job in holder.slotted, queue=self.run)
+        return left(held, holder.passes[held.id], has_slots=held.id in holder.slotted, queue=self.run)
 
     def _admitted(self, holder: Holder, claimed: list[Claimed], admitted: Any) -> None:
         for one in claimed:

@@ -181,8 +181,41 @@ def test_a_changed_rate_counts_at_once() -> None:
     overrides = msgspec.json.encode({"count": 100, "per": SECOND}).decode()
     found = gate(before.tat, state=before.state, declared=Rate(1, "1h").terms(), overrides=overrides)
     assert judge(Rate(1, "1h"), found).to_release() == 10
-    slowed = gate(NOW + SECOND, state="[100,1000000]", declared=Rate(1, "1s").terms())
+    slowed = gate(NOW + SECOND, state="[100,1000000,1,100]", declared=Rate(1, "1s").terms())
     assert judge(Rate(1, "1s"), slowed).tat == NOW + 100 * SECOND
+
+
+@given(
+    burst=st.integers(1, 40),
+    costs=st.lists(st.integers(1, 60), min_size=1, max_size=6),
+    back=st.integers(1, 100_000),
+)
+def test_a_clock_that_is_set_back_costs_no_more_than_the_bucket(burst: int, costs: list[int], back: int) -> None:
+    """Once the clock is set back, jobs wait for what can be owed at most, from then on."""
+    rate = Rate(10, "1s", burst=burst, cost="n")
+    before = judge(rate, gate())
+    now, owed = NOW, burst
+    for cost in costs:
+        now = max(now, Tokens(10, SECOND, burst).free_at(before.tat, cost))
+        before = judge(rate, gate(before.tat, state=before.state), now)
+        assert before.allows(passing(rate, cost), "a")
+        before.let(passing(rate, cost), "a")
+        owed = max(burst, cost)
+    found = gate(before.tat, state=before.state, wake_at=before.look_at())
+    assert judge(rate, found, now).tat == before.tat
+    set_back = judge(rate, found, now - back * SECOND)
+    assert set_back.tat <= now - back * SECOND + owed * SECOND // 10
+    assert set_back.free_at <= now - back * SECOND + (owed + costs[-1]) * SECOND // 10
+
+
+def test_a_debt_outlasts_the_job_that_is_refused_for_it() -> None:
+    """A job that is refused while a debt is paid does not make less of it."""
+    rate = Rate(10, "1s", burst=5, cost="n")
+    first = judge(rate, gate())
+    first.let(passing(rate, 30), "a")
+    refused = judge(rate, gate(first.tat, state=first.state), NOW + 1)
+    assert not refused.allows(passing(rate, 1), "b")
+    assert judge(rate, gate(refused.tat, state=refused.state), NOW + 2).tat == NOW + 3 * SECOND
 
 
 def test_what_the_store_knows_goes_first() -> None:

@@ -101,7 +101,7 @@ class HandWorker:
         self._finisher = Finisher(
             self.id, self._clock, runtime.retention, runtime.subscribers, lambda: None, runtime.features
         )
-        self._admission = Admission(self.id, runtime.tasks, runtime.features, runtime.subscribers)
+        self._admission = Admission(self.id, runtime.tasks, runtime.features, runtime.subscribers, None)
         self._barren = 0
         """For how long a look at gates is put off after several that let nobody go, in microseconds."""
         self.ticking = Ticking(runtime)
@@ -137,6 +137,7 @@ class HandWorker:
 
         while self._engine.write(expire_overdue_ones):
             continue
+        self._admission.look_around(self._engine.read)
         if self._admission.is_due(now):
             self._look_at_gates(now)
 
@@ -252,9 +253,12 @@ class HandWorker:
         now = self._clock.now()
         self._dispatcher.ended(self._finisher.take(now))
         batch = self._finisher.begin()
-        written, step = self._engine.write(
-            lambda tx: (self._finisher.write(tx, batch, now), self._admission.depart(tx, batch.departures, now))
-        )
+
+        def write(tx: Tx) -> tuple[list[Transition], Step]:
+            written = self._finisher.write(tx, batch, now)
+            return written, self._admission.depart(tx, batch.departed(written), now)
+
+        written, step = self._engine.write(write)
         self._finisher.settle(batch, written, now)
         self._admission.settle(step)
 

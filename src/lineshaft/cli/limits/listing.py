@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
 _COLUMNS: Final = (
     Column("name", may_be_cut=True, keeps=24),
-    Column("kind"),
+    Column("kind", is_extra=True),
     Column("lets in"),
-    Column("of each", may_be_cut=True),
+    Column("of each", may_be_cut=True, keeps=12),
     Column("keys", is_number=True, is_extra=True),
     Column("running", is_number=True),
     Column("waiting", is_number=True),

@@ -12,7 +12,7 @@ from lineshaft.engines.base import ConflictError, Dialect, Params, Role, Row, Sq
 from lineshaft.errors import SchemaError, StoreClosedError, StoreError, StoreUnavailableError
 
 _encode = msgspec.json.Encoder().encode
-_decode = msgspec.json.Decoder().decode
+_decode = msgspec.json.Decoder(list[Row]).decode
 _CLOSED = "closed: "
 
 
@@ -43,7 +43,7 @@ class SqliteTx:
             self.note_rings(sql, params)
         if not sql.is_json:
             return found
-        return [tuple(row) for row in _decode(found[0][0] or "[]")]
+        return _decode(found[0][0] or "[]")
 
     def note_rings(self, sql: Sql, params: Params) -> None:
         """Note who has to hear of a statement that changed something."""

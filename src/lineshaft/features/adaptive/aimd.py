@@ -116,9 +116,12 @@ def _told(learnt: Learnt, why: Why, now: int) -> Step:
 def _timed(learnt: Learnt, times: Iterable[float], now: int) -> Learnt:
     seconds, minute = learnt.seconds, now // MINUTE
     lows = dict(learnt.lows)
+    low = lows.get(minute)
     for one in times:
         seconds = one if seconds is None else seconds + _SMOOTHING * (one - seconds)
-        lows[minute] = min(seconds, lows.get(minute, seconds))
+        low = seconds if low is None or seconds < low else low
+    if low is not None:
+        lows[minute] = low
     kept = tuple((at, low) for at, low in lows.items() if minute - _MINUTES < at <= minute)
     return msgspec.structs.replace(learnt, seconds=seconds, lows=kept)
 

@@ -48,7 +48,10 @@ class AdaptiveFeature(Feature):
 
     def passes(self, options: Options, job: GatedJob) -> Sequence[Pass]:
         """Return the gates of a job; raises `ConfigError` when a key cannot be taken from its arguments."""
-        return passes_of(self._keyed(self._tasks[job.name], options), job)
+        known = self._compiled.get(job.name)
+        if known is None or known[0] is not options:
+            return passes_of(self._keyed(self._tasks[job.name], options), job)
+        return passes_of(known[1], job)
 
     def read_error(self, options: Options, error: BaseException) -> Mapping[str, Any]:
         """Return which of the limits take this error for a sign of too much."""
@@ -61,6 +64,10 @@ class AdaptiveFeature(Feature):
 
     def samples(self, options: Options, attempt: Attempt) -> Sequence[Sample]:
         """Return what the attempt's end says to each of its limits."""
+        if type(attempt.outcome) is Done:  # as most do: it is good for all that it has passed
+            heard = Heard("good", attempt.seconds)
+            passed = (one for one in attempt.passes if one.kind == "adaptive")
+            return [Sample(one.key, one.rule, one.kind, one.terms, heard) for one in passed]
         return list(self._samples(options, attempt))
 
     def explain(self, tx: Tx, job: JobRow, now: int) -> Sequence[Hold]:
@@ -84,9 +91,6 @@ class AdaptiveFeature(Feature):
 
     def _keyed(self, task: Task[Any, Any, Any], options: Options) -> Sequence[Keyed]:
         """Return the limits of options; those of a task are worked out once."""
-        known = self._compiled.get(task.name)
-        if known is not None and known[0] is options:
-            return known[1]
         found = tuple(keyed(task, one) for one in options.concurrency if isinstance(one, Adaptive))
         if options is task.defaults:
             self._compiled[task.name] = (options, found)

@@ -122,7 +122,12 @@ def by_hand(state: State, name: ByHand, now: int) -> State:
 
 
 def rested(state: State, terms: BreakerTerms, now: int) -> State:
-    """Return the state as it is now: half-open, if it has been open for long enough, since the end of that time."""
+    """Return the state as it is now: half-open, if it has been open for long enough, since the end of that time.
+
+    One that came into its phase in the future did so before the clock was set back, and is in it from now on.
+    """
+    if state.since > now:
+        state = msgspec.structs.replace(state, since=now)
     if state.phase is Phase.OPEN and now >= state.since + terms.reset:
         return moved(state, "rest", state.since + terms.reset)
     return state

@@ -49,8 +49,9 @@ def _followers(job: Ended, now: int) -> Iterator[Incoming]:
     option = OPTION_OF[job.stage]
     for place, one in enumerate(_stored(job, option)):
         new_job = job_of(one, meta={PARENT: job.id}, tenant=job.tenant)
-        # The id comes of what ended: whoever writes that end again, maybe another process, names the same job.
-        job_id = derived_id(job.started_at, job.id, job.claim, option, place)
+        # The id comes of what ended: whoever writes that end again, maybe another process, names the same job. Its
+        # place in the list is its place among the others: in a strict order they run as they are listed.
+        job_id = derived_id(job.started_at, job.id, job.claim, option, place=place)
         row = {"id": job_id, **shared_row(new_job, now, job.context), "args": one.args}
         yield Incoming(row, new_job.options, one.unique_text, fair_text=one.fair_text)
 

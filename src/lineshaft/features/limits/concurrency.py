@@ -58,14 +58,14 @@ class ConcurrencyKind(GateKind):
 
     def judge(self, gate: Gate, terms: str, now: int) -> PlacesJudge:
         """Return who decides by the limit that holds now."""
-        return PlacesJudge(gate, limit_of(said_of(gate.declared, terms, ConcurrencyTerms), gate.overrides), now)
+        return PlacesJudge(gate, _limit(gate.declared, terms, gate.overrides), now)
+
+
+@lru_cache(maxsize=1_000)
+def _limit(declared: str | None, terms: str, overrides: str | None) -> int:
+    return limit_of(said_of(declared, terms, ConcurrencyTerms), overrides)
 
 
 def limit_of(declared: ConcurrencyTerms, overrides: str | None) -> int:
     """Return the limit that holds."""
-    return declared.limit if overrides is None else _overridden(overrides, declared.limit)
-
-
-@lru_cache(maxsize=1_000)
-def _overridden(overrides: str, limit: int) -> int:
-    return int(msgspec.json.decode(overrides).get("limit", limit))
+    return declared.limit if overrides is None else int(msgspec.json.decode(overrides).get("limit", declared.limit))

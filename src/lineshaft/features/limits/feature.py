@@ -15,10 +15,12 @@ from lineshaft.features.limits.rate import RateKind
 from lineshaft.features.limits.stored import passes_of_stored
 from lineshaft.gates import GatedJob, GateKind, Pass, Placed
 from lineshaft.options import Concurrency, Options, Order, Rate, limits_of, orders_of
+from lineshaft.store.gates import prune_gates
 
 if TYPE_CHECKING:
     from lineshaft.engines.base import Tx
     from lineshaft.explaining import Hold
+    from lineshaft.feature import Write
     from lineshaft.job import JobRow
     from lineshaft.task import Task
 
@@ -44,7 +46,10 @@ class LimitsFeature(Feature):
 
     def passes(self, options: Options, job: GatedJob) -> Sequence[Pass]:
         """Return the gates of a job; raises `ConfigError` when a key cannot be taken from its arguments."""
-        return passes_of(self._keyed(self._tasks[job.name], options), job)
+        known = self._compiled.get(job.name)
+        if known is None or known[0] is not options:
+            return passes_of(self._keyed(self._tasks[job.name], options), job)
+        return passes_of(known[1], job)
 
     def wants(self, options: Options) -> bool:
         """Tell whether jobs with these options stand in a strict order."""
@@ -56,6 +61,12 @@ class LimitsFeature(Feature):
             task = self._tasks.get(one.row["name"])
             if task is not None:
                 one.placed = replace(one.placed or Placed(), sequence=self._sequence(task, one))
+
+    def periodic(self, write: Write, now: int) -> None:
+        """Delete the gates of which nothing is known any more, of whatever feature, a part in each transaction."""
+        after: str | None = ""
+        while after is not None:
+            after = write(partial(prune_gates, now=now, after=after)).after
 
     def explain(self, tx: Tx, job: JobRow, now: int) -> Sequence[Hold]:
         """Say which limit holds a waiting job, who is before it, and when it is free."""
@@ -70,9 +81,6 @@ class LimitsFeature(Feature):
 
     def _keyed(self, task: Task[Any, Any, Any], options: Options) -> Sequence[Keyed]:
         """Return the limits of options; those of a task are worked out once."""
-        known = self._compiled.get(task.name)
-        if known is not None and known[0] is options:
-            return known[1]
         found = tuple(keyed(task, one) for one in limits_of(options) if isinstance(one, _OURS))
         if options is task.defaults:
             self._compiled[task.name] = (options, found)

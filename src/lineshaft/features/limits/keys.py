@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -17,6 +18,7 @@ from lineshaft.counts import is_count
 from lineshaft.errors import ArgumentsError, ConfigError
 from lineshaft.gates import GatedJob, Kind, Pass
 from lineshaft.options import Adaptive, Breaker, Concurrency, Limit, Order, Rate
+from lineshaft.options.limits import MOST_TOKENS
 from lineshaft.payload import load_plain
 from lineshaft.payload.picking import Picker
 from lineshaft.task import Task
@@ -41,16 +43,13 @@ class Keyed(NamedTuple):
     """A limit of one task, with what takes its keys out of arguments."""
 
     rule: str
-    limit: Limit
+    kind: Kind
     terms: str
     per_tenant: bool
     pickers: tuple[Picker, ...]
     cost: Picker | int
-
-    @property
-    def wants_arguments(self) -> bool:
-        """Whether the stored arguments have to be read."""
-        return bool(self.pickers) or not isinstance(self.cost, int)
+    wants_arguments: bool
+    """Whether the stored arguments have to be read."""
 
 
 def keyed(task: Task[Any, Any, Any], limit: Limit) -> Keyed:
@@ -58,19 +57,25 @@ def keyed(task: Task[Any, Any, Any], limit: Limit) -> Keyed:
     pick = task.signature.picker
     rule, terms = limit.rule(task.name), limit.terms()
     if isinstance(limit, Breaker):
-        return Keyed(rule, limit, terms, per_tenant=False, pickers=(), cost=1)
+        return Keyed(rule, "breaker", terms, per_tenant=False, pickers=(), cost=1, wants_arguments=False)
     said = limit.cost if isinstance(limit, Rate) else 1
     cost = pick(said) if isinstance(said, str) else said
-    return Keyed(rule, limit, terms, limit.per_tenant, tuple(pick(name) for name in limit.names), cost)
+    pickers = tuple(pick(name) for name in limit.names)
+    wants_arguments = bool(pickers) or isinstance(cost, Picker)
+    return Keyed(rule, KINDS[type(limit)], terms, limit.per_tenant, pickers, cost, wants_arguments)
 
 
-def passes_of(limits: Sequence[Keyed], job: GatedJob) -> list[Pass]:
+def passes_of(limits: Sequence[Keyed], job: GatedJob) -> tuple[Pass, ...]:
     """Return the gates of a job; raises `ConfigError` when a key cannot be taken from its arguments."""
     args: Sequence[Any] = ()
     kwargs: Mapping[str, Any] = {}
-    if any(one.wants_arguments for one in limits):
-        args, kwargs = _arguments(job)
-    return [_pass(one, job, args, kwargs) for one in limits]
+    for one in limits:
+        if one.wants_arguments:
+            args, kwargs = _arguments(job)
+            break
+    if len(limits) == 1:
+        return _passes(limits[0], job, args, kwargs)
+    return tuple(_passes(one, job, args, kwargs)[0] for one in limits)
 
 
 def key_text(rule: str, values: Sequence[Any]) -> str:
@@ -82,19 +87,25 @@ def key_text(rule: str, values: Sequence[Any]) -> str:
     return text if len(text) <= _LONGEST else f"{rule}={hashlib.sha256(value.encode()).hexdigest()}"
 
 
-def _pass(one: Keyed, job: GatedJob, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Pass:
+def _passes(one: Keyed, job: GatedJob, args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[Pass]:
     values = [picker.pick(args, kwargs) for picker in one.pickers]
     if one.per_tenant:
         values.insert(0, job.tenant)
     cost = one.cost if isinstance(one.cost, int) else _cost(one.cost.pick(args, kwargs), one, job)
-    return Pass(key_text(one.rule, values), one.rule, KINDS[type(one.limit)], one.terms, cost)
+    return _alone(key_text(one.rule, values), one.rule, one.kind, one.terms, cost)
+
+
+@lru_cache(maxsize=10_000)
+def _alone(key: str, rule: str, kind: Kind, terms: str, cost: int) -> tuple[Pass]:
+    """Return the one pass of a job. Jobs share it: each object that lives as long as a job has garbage looked for."""
+    return (Pass(key, rule, kind, terms, cost),)
 
 
 def _cost(value: Any, one: Keyed, job: GatedJob) -> int:
-    if is_count(value):
+    if is_count(value, MOST_TOKENS):
         return value
     msg = f"limit {one.rule!r} takes its cost from an argument of {job.name!r}, which is {value!r:.80}: no whole number"
-    raise ConfigError(f"{msg} from 1; enqueue the job with one")
+    raise ConfigError(f"{msg} from 1 to {MOST_TOKENS:,}; enqueue the job with one")
 
 
 def _arguments(job: GatedJob) -> tuple[Sequence[Any], Mapping[str, Any]]:
@@ -105,8 +116,8 @@ def _arguments(job: GatedJob) -> tuple[Sequence[Any], Mapping[str, Any]]:
 
 
 def _text(value: Any) -> str:
-    if isinstance(value, str) and _is_plain(value):
-        return value
+    if type(value) is int or (isinstance(value, str) and _is_plain(value)):
+        return str(value)
     # What is equal in Python, as 1 and 1.0, is one key.
     return _encode(int(value) if isinstance(value, float) and value.is_integer() else value).decode()
 

@@ -26,6 +26,8 @@ class _State(msgspec.Struct, frozen=True, array_like=True):
     """The rate by which its `tat` was reckoned: under another one it would stand for other tokens."""
     wanted: int = 1
     """What the next job of the line will cost, as far as is known, where each says its own."""
+    most: int = 1
+    """For how many tokens its `tat` can lie ahead: for the burst, or for what a job cost that took more than that."""
 
 
 class RateJudge(Judge):
@@ -38,8 +40,8 @@ class RateJudge(Judge):
     def __init__(self, gate: Gate, tokens: Tokens, cost: int | None, now: int) -> None:
         self._gate, self._tokens, self._now = gate, tokens, now
         before = None if gate.state is None else _state(gate.state)
-        known = before or _State(tokens.count, tokens.per)
-        self._tat = _reckoned(gate.tat, known, tokens, now)
+        known = before or _State(tokens.count, tokens.per, most=tokens.burst)
+        self._tat, self._most = _reckoned(gate.tat, known, tokens, now), known.most
         self._wanted = cost or known.wanted
         self._learns = cost is None
         self._is_spent = False
@@ -55,6 +57,7 @@ class RateJudge(Judge):
     def let(self, one: Pass, job_id: str) -> None:  # noqa: ARG002
         """Spend its tokens."""
         self._tat = self._tokens.take(self._tat, self._now, one.cost)
+        self._most = max(self._tokens.burst, one.cost)
         if self._learns:
             self._wanted = one.cost
 
@@ -83,7 +86,7 @@ class RateJudge(Judge):
     @property
     def state(self) -> str | None:
         """By which rate that was reckoned."""
-        return _state_text(self._tokens.count, self._tokens.per, self._wanted)
+        return _state_text(self._tokens.count, self._tokens.per, self._wanted, self._most)
 
 
 class RateKind(GateKind):
@@ -108,7 +111,11 @@ def _overridden(declared: RateTerms, overrides: str) -> RateTerms:
 
 
 def _reckoned(tat: int, before: _State, tokens: Tokens, now: int) -> int:
-    """Return `tat` for as many tokens as it stood for under the rate of before: a faster one counts at once."""
+    """Return `tat` for as many tokens as it stood for under the rate of before: a faster one counts at once.
+
+    It lies no further ahead than it can: else, once the clock is set back, nobody would start until it is back there.
+    """
+    tat = min(tat, Tokens(before.count, before.per, before.most).take(now, now, before.most))
     if tat <= now or (before.count, before.per) == (tokens.count, tokens.per):
         return tat
     return now + -(-(tat - now) * before.count * tokens.per // (before.per * tokens.count))
@@ -123,5 +130,5 @@ def _state(text: str) -> _State | None:
 
 
 @lru_cache(maxsize=1_000)
-def _state_text(count: int, per: int, wanted: int) -> str:
-    return msgspec.json.encode(_State(count, per, wanted)).decode()
+def _state_text(count: int, per: int, wanted: int, most: int) -> str:
+    return msgspec.json.encode(_State(count, per, wanted, most)).decode()

@@ -91,7 +91,7 @@ def _write(tx: Tx, answers: Answers, held: Mapping[str, str]) -> None:
 def _replacements(answers: Answers) -> dict[str, dict[str, Any]]:
     """Return what stored jobs are given, by their ids; the last newcomer of a key wins."""
     return {
-        answer.holder.id: _replaced(answer.job, answer.holder)
+        answer.holder.id: {**_replaced(answer.job, answer.holder), **rules.place_of(answer.job)}
         for group in answers.values()
         for answer in group
         if answer.action is Action.REPLACE and answer.holder and answer.holder.is_stored
@@ -115,12 +115,17 @@ def _answer(group: Sequence[Answer]) -> None:
             continue
         job.existing_id = holder.id
         if action is Action.REPLACE and not holder.is_stored:
-            new[holder.id].row.update(_replaced(job, holder))
+            _take_over(new[holder.id], job, holder)
 
 
 def _place(job: Incoming, holder: Holder) -> None:
     if holder.id == job.row["id"] and not holder.is_stored:
         job.row.update(run_at=holder.run_at, stage=holder.stage)
+
+
+def _take_over(new: Incoming, job: Incoming, holder: Holder) -> None:
+    new.row.update(_replaced(job, holder))
+    new.placed, new.fair_text = job.placed, job.fair_text
 
 
 def _replaced(job: Incoming, holder: Holder) -> dict[str, Any]:

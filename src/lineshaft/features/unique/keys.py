@@ -55,7 +55,7 @@ def lock_waiting(tx: Tx, ids: Collection[str]) -> set[str]:
 
 
 def replace_jobs(tx: Tx, rows: Mapping[str, Mapping[str, Any]]) -> None:
-    """Give waiting jobs, locked by `lock_waiting`, what the row of their id says (`rules.REPLACED`)."""
+    """Give waiting jobs, locked by `lock_waiting`, what the row of their id says (`rules.REPLACED`, `place_of`)."""
     tx.run(SQL.replace_jobs, {}, [{"id": job_id, **rows[job_id]} for job_id in sorted(rows)])
 
 

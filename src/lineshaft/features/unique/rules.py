@@ -11,6 +11,7 @@ import msgspec
 from lineshaft.errors import UniqueConflictError
 from lineshaft.features.unique import pacing
 from lineshaft.options import Debounce, Throttle
+from lineshaft.options.fair import whose
 from lineshaft.transitions import FINAL, State, state_of
 
 if TYPE_CHECKING:
@@ -75,6 +76,15 @@ def digest(job: Incoming) -> str:
     """Return the key of a job: SHA-256, in hex, over its tenant, its task's name and the arguments that count."""
     text = msgspec.json.encode([job.row["tenant"], job.row["name"], job.unique_text])
     return hashlib.sha256(text).hexdigest()
+
+
+def place_of(job: Incoming) -> dict[str, str | None]:
+    """Return where a job stands that replaces a stored one: in which order, and at whose turn where that counts."""
+    return {
+        "sequence": None if job.placed is None else job.placed.sequence,
+        "turn_of_tenant": whose(job.row["tenant"]),
+        "turn_of_key": whose(job.fair_text),
+    }
 
 
 def held_until(job: Incoming) -> int | None:

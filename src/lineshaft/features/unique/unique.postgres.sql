@@ -32,14 +32,28 @@ select id::text from lineshaft.job
  order by id for update;
 
 -- name: replace_jobs
--- A revived job's budget lies on top of the attempts of its former life. It comes to its gates as a new one.
+-- A revived job's budget lies on top of the attempts of its former life. It comes to its gates as a new one. Its turn it
+-- keeps in the same line of the same one; where it needs another, it draws that by falling due.
 with replaced as (
     update lineshaft.job
        set args = (%(args)s::text[])[width_bucket(id, %(id)s::uuid[])],
            queue = (%(queue)s::text[])[width_bucket(id, %(id)s::uuid[])],
            rank = (%(rank)s::smallint[])[width_bucket(id, %(id)s::uuid[])],
            run_at = (%(run_at)s::bigint[])[width_bucket(id, %(id)s::uuid[])],
-           stage = (%(stage)s::smallint[])[width_bucket(id, %(id)s::uuid[])],
+           (stage, turn, fair) = (
+               select case when whose is not null and kept is null and new.stage = 1 then 0 else new.stage end, kept, whose
+                 from (select (%(stage)s::smallint[])[width_bucket(job.id, %(id)s::uuid[])] as stage,
+                              (%(queue)s::text[])[width_bucket(job.id, %(id)s::uuid[])] as queue,
+                              (%(rank)s::smallint[])[width_bucket(job.id, %(id)s::uuid[])] as rank) as new
+                      left join lateral (
+                          select case when flow::json #>> '{fair,by}' = 'tenant'
+                                      then (%(turn_of_tenant)s::text[])[width_bucket(job.id, %(id)s::uuid[])]
+                                      else (%(turn_of_key)s::text[])[width_bucket(job.id, %(id)s::uuid[])] end as whose
+                            from lineshaft.queue where name = new.queue and is_fair) as turns on true
+                      cross join lateral (
+                          select case when job.fair = whose and job.queue = new.queue and job.rank = new.rank
+                                      then job.turn end as kept) as place),
+           sequence = (%(sequence)s::text[])[width_bucket(id, %(id)s::uuid[])],
            max_attempts = attempts_before + (%(max_attempts)s::integer[])[width_bucket(id, %(id)s::uuid[])],
            deadline = (%(deadline)s::bigint[])[width_bucket(id, %(id)s::uuid[])],
            tags = (%(tags)s::text[])[width_bucket(id, %(id)s::uuid[])],

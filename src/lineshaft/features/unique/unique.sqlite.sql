@@ -21,10 +21,16 @@ select json_group_array(json_array(id)) from lineshaft_job
    and stage < 10 and not (stage = 1 and worker is not null) and not cancel_requested;
 
 -- name: replace_jobs rings-worker
--- A revived job's budget lies on top of the attempts of its former life. It comes to its gates as a new one.
+-- A revived job's budget lies on top of the attempts of its former life. It comes to its gates as a new one. Its turn it
+-- keeps in the same line of the same one; where it needs another, it draws that by falling due.
 update lineshaft_job
    set args = r.value ->> 'args', queue = r.value ->> 'queue', rank = r.value ->> 'rank', run_at = r.value ->> 'run_at',
-       stage = r.value ->> 'stage', max_attempts = attempts_before + (r.value ->> 'max_attempts'),
+       (stage, turn, fair) = (
+           select iif(whose is not null and kept is null and r.value ->> 'stage' = 1, 0, r.value ->> 'stage'), kept, whose
+             from (select whose, iif(fair = whose and queue = r.value ->> 'queue' and rank = r.value ->> 'rank', turn, null) as kept
+                     from (select (select iif(flow ->> '$.fair.by' = 'tenant', r.value ->> 'turn_of_tenant', r.value ->> 'turn_of_key')
+                                     from lineshaft_queue where name = r.value ->> 'queue' and is_fair) as whose))),
+       sequence = r.value ->> 'sequence', max_attempts = attempts_before + (r.value ->> 'max_attempts'),
        deadline = r.value ->> 'deadline', tags = r.value ->> 'tags', meta = r.value ->> 'meta',
        options = r.value ->> 'options', context = r.value ->> 'context', gate = null
   from json_each(:rows) as r

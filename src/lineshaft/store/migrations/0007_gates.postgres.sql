@@ -8,7 +8,8 @@ drop index lineshaft.job_ready;
 create index job_ready on lineshaft.job (queue, rank, coalesce(turn, run_at), id) where stage = 1;
 -- What is in a gate (stage 1) and in its line (stage 5).
 create index job_line on lineshaft.job (gate, stage, rank, coalesce(turn, run_at), id) where gate is not null;
-create index job_parked on lineshaft.job (queue) where stage = 5;
+-- By queue, and of each line by itself: the first jobs of a line may be of queues that nobody can claim from.
+create index job_parked on lineshaft.job (queue, gate, rank, coalesce(turn, run_at), id) where stage = 5;
 create index job_sequence on lineshaft.job (sequence, id) where sequence is not null;
 
 alter table lineshaft.queue

@@ -9,7 +9,8 @@ create index lineshaft_job_ready on lineshaft_job (queue, rank, coalesce(turn, r
 -- that for the range and sort the whole line.
 create index lineshaft_job_line on lineshaft_job (gate, stage, rank, coalesce(turn, run_at), id)
     where gate is not null and finished_at is null;
-create index lineshaft_job_parked on lineshaft_job (queue) where stage = 5;
+-- By queue, and of each line by itself: the first jobs of a line may be of queues that nobody can claim from.
+create index lineshaft_job_parked on lineshaft_job (queue, gate, rank, coalesce(turn, run_at), id) where stage = 5;
 create index lineshaft_job_sequence on lineshaft_job (sequence, id) where sequence is not null and finished_at is null;
 
 alter table lineshaft_queue add column flow text;                        -- JSON object: limits, fairness; null: nothing

@@ -30,7 +30,9 @@ MakeApp = Callable[..., Lineshaft]
 # A server may take its time to recover, and a worker that died before that is rescued when its lease is over.
 SLOW = {"heartbeat": "0.2s", "silence": "2s", "lease": "15s"}
 AT_THE_END = ("set_draining", "sign-off")
-SERVER_POINTS = [one for one in POINTS["postgres"] if not one.startswith(("child", "register_worker", "declare_worker"))]
+SERVER_POINTS = [
+    one for one in POINTS["postgres"] if not one.startswith(("child", "register_worker", "declare_worker"))
+]
 # What the tests with a second worker that comes back late have to outlast is the silence.
 ALERT = {"heartbeat": "0.1s", "silence": "0.5s", "lease": "60s"}
 QUICK_POINTS = ["claim_jobs: after", "complete_jobs: after"]

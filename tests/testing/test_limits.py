@@ -89,3 +89,23 @@ def test_an_inline_block_has_no_limits(app: Lineshaft, rated: Any) -> None:
     """Inline a job runs where it is enqueued, as a function that is called."""
     with app.testing("inline"):
         assert [rated.enqueue(number).result() for number in (1, 2, 3)] == [1, 2, 3]
+
+
+def test_jobs_of_a_paused_queue_do_not_keep_the_places_of_others(app: Lineshaft) -> None:
+    """Others of the same limit pass them by when the clock moves, and they follow once their queue is resumed."""
+
+    @app.task(name="elsewhere", queue="elsewhere", concurrency=Concurrency(1, name="crm"))
+    def elsewhere(number: int) -> int:
+        return number
+
+    @app.task(name="here", concurrency=Concurrency(1, name="crm"))
+    def here(number: int) -> int:
+        return number
+
+    with app.testing("manual") as t:
+        app.queues.pause("elsewhere")
+        before = elsewhere.enqueue_many([{"number": number} for number in range(9)])
+        behind = here.enqueue_many([{"number": number} for number in range(3)])
+        assert [job.id for job in t.drain(with_scheduled=True)] == [job.id for job in behind]
+        app.queues.resume("elsewhere")
+        assert {job.id for job in t.drain()} == {job.id for job in before}

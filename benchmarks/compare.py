@@ -1,8 +1,8 @@
 """Compares this tree with another revision of it: the same jobs through both, in turns, on one machine in one run.
 
-Each side is a process of its own with a store of its own, which enqueues jobs that do nothing and runs them. A pair is
-one run of each, and their order changes from pair to pair. The ratio is the other revision's time by this tree's: above
-1 this tree is faster. Its interval is that of the median, by drawing pairs anew 2,000 times (bootstrap).
+Each side has a store of its own, a process that enqueues jobs that do nothing, and a worker process that runs them. A
+pair is one run of each, and their order changes from pair to pair. The ratio is the other revision's time by this
+tree's: above 1 this tree is faster. Its interval is that of the median, by drawing pairs anew 2,000 times (bootstrap).
 """
 
 from __future__ import annotations
@@ -90,8 +90,8 @@ def _pairs(kind: Kind, base: Path, count: int, jobs: int) -> Iterator[tuple[dict
 
 @contextmanager
 def _side(tree: Path, store: str, jobs: int) -> Iterator[subprocess.Popen[str]]:
-    command = [sys.executable, str(SIDE), store, str(jobs)]
-    environment = {**os.environ, "PYTHONPATH": str(tree / "src")}
+    command = [sys.executable, str(SIDE), str(jobs)]
+    environment = {**os.environ, "PYTHONPATH": str(tree / "src"), "LINESHAFT_STORE": store}
     with subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as side:
         try:
             _answer(side)

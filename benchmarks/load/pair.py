@@ -1,47 +1,55 @@
-"""One side of `benchmarks.compare`: enqueues and drains jobs of one tree's Lineshaft as often as it is told.
+"""One side of `benchmarks.compare`: enqueues jobs of one tree's Lineshaft and has its worker run them.
 
-Usage: python pair.py STORE JOBS, with PYTHONPATH=TREE/src. Each line of input is one run; the answer is its seconds, as
-JSON: {"wall": …, "cpu": …} of this process. It stands alone, for it runs with trees that are older than it.
+Usage: python pair.py JOBS, with PYTHONPATH=TREE/src and LINESHAFT_STORE. Each line of input is one run; the answer is
+its seconds, as JSON: {"wall": …, "cpu": …}, the latter of this process and of the worker, which is one of its own. It
+stands alone, for it runs with trees that are older than it.
 """
 
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
-import threading
 import time
+from pathlib import Path
+
+import psutil
 
 from lineshaft import Lineshaft
 
 CHUNK = 1_000
+app = Lineshaft()
+
+
+@app.task(name="pair.nothing")
+def nothing(number: int) -> int:
+    """Do nothing."""
+    return number
 
 
 def main() -> None:
     """Answer each line."""
-    store, jobs = sys.argv[1], int(sys.argv[2])
-    app = Lineshaft(store)
-    app.migrate()
-    done = threading.Semaphore(0)
+    jobs = int(sys.argv[1])
+    command = [sys.executable, "-m", "lineshaft", "--app", "pair:app", "worker", "--queues", "default:10"]
+    with subprocess.Popen([*command, "--log-level", "warning"], cwd=Path(__file__).parent) as process:
+        try:
+            worker = psutil.Process(process.pid)
+            nothing.enqueue(0).result(30)
+            print(json.dumps({"ready": True}), flush=True)
+            for _ in sys.stdin:
+                wall, cpu = time.perf_counter(), _cpu(worker)
+                for first in range(0, jobs, CHUNK):
+                    last = nothing.enqueue_many(range(first, first + CHUNK))[-1]
+                last.result(60)
+                took = {"wall": time.perf_counter() - wall, "cpu": _cpu(worker) - cpu}
+                print(json.dumps(took), flush=True)
+        finally:
+            process.terminate()
 
-    @app.task(name="pair.nothing")
-    def nothing(number: int) -> int:
-        if number == jobs - 1:
-            done.release()
-        return number
 
-    with app.worker({"default": 10}):
-        nothing.enqueue(jobs - 1).result(30)
-        done.acquire()
-        print(json.dumps({"ready": True}), flush=True)
-        for _ in sys.stdin:
-            wall, cpu = time.perf_counter(), time.process_time()
-            for first in range(0, jobs - CHUNK, CHUNK):
-                nothing.enqueue_many(range(first, first + CHUNK))
-            last = nothing.enqueue_many(range(jobs - CHUNK, jobs))
-            done.acquire()
-            last[-1].result(60)
-            took = {"wall": time.perf_counter() - wall, "cpu": time.process_time() - cpu}
-            print(json.dumps(took), flush=True)
+def _cpu(worker: psutil.Process) -> float:
+    times = worker.cpu_times()
+    return time.process_time() + times.user + times.system
 
 
 if __name__ == "__main__":

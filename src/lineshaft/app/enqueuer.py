@@ -53,7 +53,10 @@ class Enqueuer:
             if not number or not _is_like(one, new_jobs[number - 1]):
                 shared = shared_row(one, now, context)
             row = {"id": job_id, **shared, "args": one.args}
-            incoming.append(Incoming(row, one.options, one.unique_text, fair_text=one.fair_text))
+            made = Incoming(row, one.options, one.unique_text)
+            if one.fair_text is not None:
+                made.fair_text = one.fair_text
+            incoming.append(made)
         return incoming
 
     def store(self, engine: Engine, jobs: Sequence[Incoming], now: int, *, is_resend: bool) -> list[JobRow]:

@@ -9,6 +9,7 @@ import pytest
 from lineshaft import Concurrency, Lineshaft, Order, Rate, Retry
 from lineshaft.retry import Fixed
 from lineshaft.transitions import State
+from lineshaft.worker.admission import Admission
 
 
 @pytest.fixture
@@ -77,6 +78,30 @@ def test_a_strict_order_holds_what_is_behind_a_retry(app: Lineshaft) -> None:
         assert tries == [1]
         t.drain(with_scheduled=True)
         assert tries == [1, 1, 2]
+
+
+@pytest.mark.parametrize("is_brought", [False, True], ids=["declared", "brought"])
+def test_a_drain_does_not_look_at_a_line_for_each_second_of_a_long_wait(
+    app: Lineshaft, monkeypatch: pytest.MonkeyPatch, *, is_brought: bool
+) -> None:
+    """Whether the code declares the limit or a job brings it: 30 looks get through 29 days."""
+    looks: list[int] = []
+    look = Admission.open_due
+    monkeypatch.setattr(Admission, "open_due", lambda self, tx, now: looks.append(now) or look(self, tx, now))
+
+    @app.task(name="ordered", retry=Retry(2, backoff=Fixed("29d")), **({} if is_brought else {"concurrency": Order()}))
+    def ordered(number: int) -> None:
+        tries.append(number)
+        if tries == [1]:
+            raise ValueError
+
+    tries: list[int] = []
+    with app.testing("manual") as t:
+        for number in (1, 2):
+            (ordered.options(concurrency=Order()) if is_brought else ordered).enqueue(number)
+        t.drain(with_scheduled=True)
+        assert tries == [1, 1, 2]
+    assert len(looks) < 30
 
 
 def test_a_job_that_is_performed_asks_no_limit(app: Lineshaft, rated: Any) -> None:

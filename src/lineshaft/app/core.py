@@ -255,10 +255,14 @@ class Lineshaft(Gathering, TaskRegistrar):
         """
         self.load_imports()
         self.schedules.sync()
-        declare_limits(self._store, self.declared_limits.rules())
+        self.sync_limits()
         served = parse_queues(queues, self._queues_of_tasks())
         slots, order = shared_slots(served, **options), queue_order(served, **options)
         return Worker(self.runtime(), served, slots=slots, order=order, version=VERSION, lingers=lingers)
+
+    def sync_limits(self) -> None:
+        """Have the store know the limits as the code says them."""
+        declare_limits(self._store, self.declared_limits.rules())
 
     def run(self, queues: Queues = None, *, grace: float | None = None, **options: Unpack[Serving]) -> None:
         """Run a worker as this process: blocks until SIGTERM or SIGINT, then stops in good order.

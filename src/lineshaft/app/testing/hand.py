@@ -103,7 +103,7 @@ class HandWorker:
         )
         self._admission = Admission(self.id, runtime.tasks, runtime.features, runtime.subscribers, None)
         self._barren = 0
-        """For how long a look at gates is put off after several that let nobody go, in microseconds."""
+        """For how long a look at gates is put off after several of which no job came to run, in microseconds."""
         self.ticking = Ticking(runtime)
         self._dispatcher = Dispatcher(runtime, self._make_lane, self._finisher.deliver, lambda _: None)
 
@@ -149,7 +149,7 @@ class HandWorker:
     def _look_at_gates(self, now: int) -> None:
         step = self._engine.write(lambda tx: self._admission.open_due(tx, now))
         self._admission.settle(step)
-        self._barren = 0 if step.queues else max(2 * self._barren, SECOND)
+        self._barren = max(2 * self._barren, SECOND)
 
     def first(self, queue: str | None) -> tuple[str, Place] | None:
         """Return where the next job stands, by priority, time and id, in a queue or in any."""
@@ -178,7 +178,8 @@ class HandWorker:
 
         admitted = self._engine.write(operate)
         self._admission.settle(admitted.step)
-        self._barren = 0
+        if admitted.jobs:
+            self._barren = 0
         return admitted
 
     def hand_out(self, admitted: Admitted) -> Run | None:

@@ -300,9 +300,10 @@ class Testing:
         return self._hand
 
     def _synchronise(self) -> None:
-        """Have the store know the schedules that code declares, as the start of a worker does."""
+        """Have the store know the schedules and limits that code declares, as the start of a worker does."""
         if self.app.declarations:
             self.app.schedules.sync()
+        self.app.sync_limits()
 
     def _refuse_when_over(self) -> None:
         """Keep what is asked too late, or too early, from reaching the store of the settings."""

@@ -15,7 +15,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, closing
+from contextlib import AbstractContextManager, closing, suppress
 from pathlib import Path
 from queue import Empty, Queue
 from typing import Any, Final
@@ -303,14 +303,28 @@ class Process:
         """Return what the process wrote to its standard error so far."""
         return Path(self._log.name).read_text()
 
+    def _heirs(self) -> list[str]:
+        """Return the processes that this one has started and that still hold its output."""
+        assert self._popen.stdout is not None
+        return list(_heirs_of(Path(f"/proc/self/fd/{self._popen.stdout.fileno()}").readlink()))
+
     def close(self) -> None:
-        """End the process, whatever it does."""
+        """End the process, whatever it does; fails the test when another one has outlived it."""
         self._popen.kill()
         self._popen.wait(LIMIT)
         self._reader.join(LIMIT)
+        assert not self._reader.is_alive(), f"outlive process {self.pid}, and hold its output: {self._heirs()}"
         for pipe in (self._popen.stdin, self._popen.stdout, self._log):
             if pipe is not None:
                 pipe.close()
+
+
+def _heirs_of(pipe: Path) -> Iterator[str]:
+    for one in psutil.process_iter():
+        with suppress(psutil.Error, OSError):
+            folder = Path(f"/proc/{one.pid}/fd")
+            if one.pid != os.getpid() and any(fd.readlink() == pipe for fd in folder.iterdir()):
+                yield f"{one.pid} of {one.ppid()}, {one.status()}: {one.cmdline()}"
 
 
 def _may_write(path: str) -> bool:

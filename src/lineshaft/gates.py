@@ -166,8 +166,7 @@ class News:
     why: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Placed:
+class Placed(NamedTuple):
     """Where a new job stands, when it is not simply at its time in its queue."""
 
     gate: str | None = None
@@ -178,3 +177,7 @@ class Placed:
     """The strict order that it belongs to."""
     fair: str | None = None
     """Whose turn it takes."""
+
+
+NOWHERE: Final = Placed()
+"""Simply at its time."""

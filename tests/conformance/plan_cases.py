@@ -147,13 +147,14 @@ def _enqueue(known: Known) -> dict[str, Case]:
     rows = sorted((new_row() for _ in range(BATCH)), key=lambda row: row["id"])
     again = [{**row, "id": job_id} for row, job_id in zip(rows, known.finished, strict=True)]
     own = [{"id": row["id"], "args": row["args"]} for row in rows]
-    placed = [{**row, "gate": LONG_LINE, "stage": 5, "turn": NOW, "sequence": "s", "fair": "a"} for row in rows]
+    place = {"stage": 5, "gate": LONG_LINE, "turn": NOW, "sequence": "s", "fair": "a"}
     return {
         "insert_job": _case("insert_job", new_row()),
         "insert_jobs": _case("insert_jobs", {"is_checked": False}, rows),
         "insert_jobs again": _case("insert_jobs", {"is_checked": True}, again),
         "insert_like_jobs": _case("insert_like_jobs", new_row(), own),
-        "insert_placed_jobs": _case("insert_placed_jobs", {"is_checked": False}, placed),
+        "insert_placed_jobs": _case("insert_placed_jobs", {"is_checked": False}, [{**row, **place} for row in rows]),
+        "insert_placed_like_jobs": _case("insert_placed_like_jobs", new_row(), [{**one, **place} for one in own]),
         "fair_queues": _case("fair_queues", {"queues": ["default"]}),
         "drop_finished_resends": _case("drop_finished_resends", {"ids": known.finished}),
         "existing_ids": _case("existing_ids", {"ids": known.finished}),

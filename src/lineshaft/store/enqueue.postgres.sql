@@ -84,6 +84,31 @@ select count(*),
          where exists (select from lineshaft.worker where is_idle))
   from inserted;
 
+-- name: insert_placed_like_jobs
+-- As insert_like_jobs, for jobs that stand in a line, in a strict order, or at a turn.
+with incoming as materialized (
+    select * from json_to_recordset(%(rows)s::json) as r (
+        id uuid, args text, stage smallint, gate text, turn bigint, sequence text, fair text)
+), inserted as (
+    insert into lineshaft.job (id, queue, name, rank, run_at, stage, created_at, max_attempts, deadline,
+                               tenant, tags, meta, options, context, args, gate, turn, sequence, fair)
+    select id, %(queue)s::text, %(name)s::text, %(rank)s::smallint, %(run_at)s::bigint, stage, %(created_at)s::bigint,
+           %(max_attempts)s::integer, %(deadline)s::bigint, %(tenant)s::text, %(tags)s::text, %(meta)s::text,
+           %(options)s::text, %(context)s::text, args, gate, turn, sequence, fair
+      from incoming
+     where not exists (select from lineshaft.queue q
+                        where q.name = %(queue)s::text
+                          and (q.max_depth is not null or q.max_depth_per_tenant is not null
+                               or (q.is_fair and exists (select from incoming i where i.fair is null))))
+        on conflict (id) do nothing
+    returning stage
+)
+select count(*),
+       (select count(pg_notify('lineshaft_worker', %(queue)s::text))
+          from (select from inserted where stage < 5 limit 1) as woken
+         where exists (select from lineshaft.worker where is_idle))
+  from inserted;
+
 -- name: fair_queues
 select name from lineshaft.queue where is_fair and name = any(%(queues)s::text[]) order by queue.name;
 

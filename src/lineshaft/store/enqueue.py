@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict
 from operator import itemgetter
 from types import MappingProxyType
 from typing import Any, Final, TypedDict
 
 from lineshaft.engines.base import Engine, Params, Tx
-from lineshaft.gates import Placed
+from lineshaft.gates import NOWHERE, Placed
 from lineshaft.store.depth import Dropping, Limits, lock_limits, make_room
 from lineshaft.store.queries import Statements
 from lineshaft.transitions import Stage
@@ -47,8 +46,7 @@ class TurnsNeededError(Exception):
         self.queues = frozenset(queues)
 
 
-_UNPLACED: Final = asdict(Placed())
-_NOWHERE: Final[Mapping[str, Placed]] = MappingProxyType({})
+_NONE_PLACED: Final[Mapping[str, Placed]] = MappingProxyType({})
 _SHARED: Final = tuple(name for name in NewRow.__annotations__ if name not in ("id", "args"))
 _shared: Final = itemgetter(*_SHARED)
 
@@ -71,7 +69,7 @@ def insert_jobs(
     is_resend: bool = False,
     is_limited: bool = True,
     dropping: Dropping | None = None,
-    placed: Mapping[str, Placed] = _NOWHERE,
+    placed: Mapping[str, Placed] = _NONE_PLACED,
     has_turns: bool = False,
 ) -> None:
     """Store the jobs; unless `is_limited`, whatever the depth of their queues.
@@ -107,13 +105,13 @@ def fair_queues(tx: Tx, queues: Collection[str]) -> set[str]:
 
 def _insert(tx: Tx, rows: Sequence[NewRow], placed: Mapping[str, Placed]) -> int:
     shared = _shared(rows[0])
-    if placed:
-        found = tx.run(SQL.insert_placed_jobs, {"is_checked": False}, _placed_rows(rows, placed))
-    elif any(_shared(row) != shared for row in rows):
-        found = tx.run(SQL.insert_jobs, {"is_checked": False}, rows)
+    if any(_shared(row) != shared for row in rows):
+        statement = SQL.insert_placed_jobs if placed else SQL.insert_jobs
+        found = tx.run(statement, {"is_checked": False}, _placed_rows(rows, placed) if placed else rows)
     else:
-        own = [{"id": row["id"], "args": row["args"]} for row in rows]
-        found = tx.run(SQL.insert_like_jobs, dict(zip(_SHARED, shared, strict=True)), own)
+        statement = SQL.insert_placed_like_jobs if placed else SQL.insert_like_jobs
+        own = [_own(row, placed) if placed else {"id": row["id"], "args": row["args"]} for row in rows]
+        found = tx.run(statement, dict(zip(_SHARED, shared, strict=True)), own)
     inserted: int = found[0][0]
     return inserted
 
@@ -152,11 +150,18 @@ def _queues_without_turns(rows: Sequence[NewRow], placed: Mapping[str, Placed]) 
 
 
 def _placed_rows(rows: Sequence[NewRow], placed: Mapping[str, Placed]) -> list[Params]:
-    return [_placed_row(row, placed.get(row["id"])) for row in rows]
+    return [{**row, **_own(row, placed)} for row in rows]
 
 
-def _placed_row(row: NewRow, place: Placed | None) -> dict[str, Any]:
-    if place is None:
-        return {**row, **_UNPLACED}
-    stage = row["stage"] if place.gate is None else int(Stage.PARKED)
-    return {**row, **asdict(place), "stage": stage}
+def _own(row: NewRow, placed: Mapping[str, Placed]) -> dict[str, Any]:
+    """Return what a job that may have a place does not share with others like it."""
+    gate, turn, sequence, fair = placed.get(row["id"], NOWHERE)
+    return {
+        "id": row["id"],
+        "args": row["args"],
+        "stage": row["stage"] if gate is None else int(Stage.PARKED),
+        "gate": gate,
+        "turn": turn,
+        "sequence": sequence,
+        "fair": fair,
+    }

@@ -52,6 +52,21 @@ select value ->> 'id', value ->> 'queue', value ->> 'name', value ->> 'rank', va
     on conflict (id) do nothing;
 select changes();
 
+-- name: insert_placed_like_jobs rings-worker
+-- As insert_like_jobs, for jobs that stand in a line, in a strict order, or at a turn.
+insert into lineshaft_job (id, queue, name, rank, run_at, stage, created_at, max_attempts, deadline,
+                 tenant, tags, meta, options, context, args, gate, turn, sequence, fair)
+select value ->> 'id', :queue, :name, :rank, :run_at, value ->> 'stage', :created_at, :max_attempts, :deadline,
+       :tenant, :tags, :meta, :options, :context, value ->> 'args', value ->> 'gate', value ->> 'turn',
+       value ->> 'sequence', value ->> 'fair'
+  from json_each(:rows)
+ where not exists (select 1 from lineshaft_queue
+                    where name = :queue
+                      and (max_depth is not null or max_depth_per_tenant is not null
+                           or (is_fair and exists (select 1 from json_each(:rows) where value ->> 'fair' is null))))
+    on conflict (id) do nothing;
+select changes();
+
 -- name: fair_queues
 select name from lineshaft_queue where is_fair and name in (select value from json_each(:queues)) order by name;
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, cast
 
-from lineshaft.gates import Placed
+from lineshaft.gates import NOWHERE
 from lineshaft.store.depth import Dropping
 from lineshaft.store.enqueue import NewRow, TurnsNeededError, insert_jobs
 from lineshaft.store.turns import Turns, Wanted, Whose, fair_settings, take_turns, turns_for
@@ -19,8 +18,6 @@ if TYPE_CHECKING:
 
 Draw = Callable[["Tx", Mapping[Whose, Wanted], int], Turns]
 """Draws turns, in the transaction that stores the jobs or in another."""
-
-_NOWHERE: Final = Placed()
 
 
 def draw_here(tx: Tx, wanted: Mapping[Whose, Wanted], now: int) -> Turns:
@@ -75,11 +72,11 @@ def place_in_turn(
     ready = [whose for one, whose in new if one.row["stage"] == Stage.READY]
     turns: Turns = draw(turns_for(ready, fair)) if ready else {}
     for one, whose in new:
-        place = replace(one.placed or _NOWHERE, fair=whose.key)
+        place = (one.placed or NOWHERE)._replace(fair=whose.key)
         if one.row["stage"] != Stage.READY:
             one.placed = place
         elif whose in turns:  # else the queue is fair no more
-            one.placed = replace(place, turn=next(turns[whose]))
+            one.placed = place._replace(turn=next(turns[whose]))
 
 
 def _has_turn(one: Incoming) -> bool:

@@ -7,14 +7,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import replace
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
 from lineshaft.engines.base import Tx
 from lineshaft.errors import ConfigError
 from lineshaft.feature import Feature, Incoming
-from lineshaft.gates import GatedJob, Pass, Placed
+from lineshaft.gates import NOWHERE, GatedJob, Pass
 from lineshaft.store.gates import Move, lock_and_read, write_step
 from lineshaft.transitions import Stage
 from lineshaft.worker.asking import passes_by
@@ -68,7 +67,7 @@ def _park(asking: Sequence[Asking], room: dict[str, int]) -> list[Asking]:
             for one in passes:
                 room[one.key] -= 1
         else:
-            job.placed = replace(job.placed or Placed(), gate=full)
+            job.placed = (job.placed or NOWHERE)._replace(gate=full)
     return free
 
 
@@ -76,7 +75,7 @@ def _stand_first(job: Incoming, passes: Sequence[Pass], lines: Collection[str]) 
     """Have a job that may start be the head of a line that begins behind it, so that it comes before that."""
     line = next((one.key for one in passes if one.key in lines), None)
     if line is not None:
-        job.placed = replace(job.placed or Placed(), gate=line)
+        job.placed = (job.placed or NOWHERE)._replace(gate=line)
     return line
 
 
@@ -85,7 +84,7 @@ def _asking(incoming: Sequence[Incoming], features: Sequence[Feature]) -> list[A
     asking: list[Asking] = []
     for one in incoming:
         if one.placed is not None and one.placed.gate is not None:  # by a transaction that was rolled back
-            one.placed = replace(one.placed, gate=None)
+            one.placed = one.placed._replace(gate=None)
         if one.existing_id is None and one.row["stage"] == Stage.READY and (passes := _passes(one, features)):
             asking.append((one, passes))
     return sorted(asking, key=lambda found: _place(found[0]))

@@ -154,7 +154,7 @@ def test_a_fair_queue_is_remembered(
     work.enqueue("first")
     del statements[:]
     work.enqueue("second")
-    assert statements == ["take_turns", "insert_placed_jobs"]
+    assert statements == ["take_turns", "insert_placed_like_jobs"]
     monkeypatch.setattr(placing, "_MEMORY_SECONDS", -1.0)
     work.enqueue_many(["third", "fourth"])
     app.queues.update("default", fair_weights={"a": 2})
@@ -164,7 +164,7 @@ def test_a_fair_queue_is_remembered(
     del statements[:]
     work.enqueue("fifth")
     assert statements[0] == "insert_job"
-    assert statements[-2:] == ["take_turns", "insert_placed_jobs"]
+    assert statements[-2:] == ["take_turns", "insert_placed_like_jobs"]
 
 
 def test_own_transactions(app: Lineshaft, work: Work) -> None:

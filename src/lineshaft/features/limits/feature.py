@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +12,7 @@ from lineshaft.features.limits.keys import Keyed, keyed, passes_of
 from lineshaft.features.limits.order import OrderKind
 from lineshaft.features.limits.rate import RateKind
 from lineshaft.features.limits.stored import passes_of_stored
-from lineshaft.gates import GatedJob, GateKind, Pass, Placed
+from lineshaft.gates import NOWHERE, GatedJob, GateKind, Pass
 from lineshaft.options import Concurrency, Options, Order, Rate, limits_of, orders_of
 from lineshaft.store.gates import prune_gates
 
@@ -60,7 +59,7 @@ class LimitsFeature(Feature):
         for one in jobs:
             task = self._tasks.get(one.row["name"])
             if task is not None:
-                one.placed = replace(one.placed or Placed(), sequence=self._sequence(task, one))
+                one.placed = (one.placed or NOWHERE)._replace(sequence=self._sequence(task, one))
 
     def periodic(self, write: Write, now: int) -> None:
         """Delete the gates of which nothing is known any more, of whatever feature, a part in each transaction."""

@@ -17,6 +17,7 @@ from tests.chaos.history import FINAL, Bounds, Event, Findings, Kind, check, now
 from tests.plugins.apps import Process, StartProcess, eventually
 
 RESTORED = "the store was restored from a backup"
+MADE_ANEW = "the store was emptied or made anew"
 DEAF = {"stop_patience": "10s"}
 """Time for a job that ignores its stop to try what it may not do any more."""
 
@@ -71,10 +72,10 @@ def rewound(chaos: Chaos) -> Rewound:
     return Rewound(chaos)
 
 
-def end_of_epoch(worker: Process) -> None:
-    """Wait until a worker of the earlier epoch has ended, which it says in one line."""
+def end_of_epoch(worker: Process, *reasons: str) -> None:
+    """Wait until a worker of the earlier epoch has ended, which it says in one line with one of the reasons."""
     worker.end()
-    told = [line for line in worker.errors().splitlines() if RESTORED in line]
+    told = [line for line in worker.errors().splitlines() if any(one in line for one in reasons or (RESTORED,))]
     assert len(told) == 1, worker.errors()
 
 
@@ -166,6 +167,19 @@ def test_under_load(chaos: Chaos, rewound: Rewound, request: pytest.FixtureReque
     assert examine(Patient(chaos.app._store.engine, chaos.app.settings), ailments(held_seconds=60)).is_well
 
 
+def test_a_store_that_was_made_anew(
+    postgres_url: str, tmp_path: Path, make_app: Callable[..., Lineshaft], start_process: StartProcess
+) -> None:
+    """A worker whose store was dropped and made anew says so, and leaves."""
+    chaos = Chaos(postgres_url, tmp_path, make_app, start_process)
+    old = chaos.worker()
+    schema = chaos.effects.partition(".")[0]
+    with chaos.app.transaction() as connection:
+        connection.execute(f"drop schema {schema} cascade")
+    make_app(postgres_url).migrate()
+    end_of_epoch(old, MADE_ANEW)
+
+
 def test_restored_where_the_store_was_lost(
     postgres_url: str, tmp_path: Path, make_app: Callable[..., Lineshaft], start_process: StartProcess
 ) -> None:
@@ -179,7 +193,7 @@ def test_restored_where_the_store_was_lost(
     with chaos.app.transaction() as connection:
         connection.execute(f"drop schema {schema} cascade")
     rewound.restore(resumes=True)
-    end_of_epoch(old)
+    end_of_epoch(old, RESTORED, MADE_ANEW)  # the schema is made before the epoch begins: it may look in between
     chaos.worker()
     chaos.enqueue("plain", "after").result(20)
     assert chaos.states() == {"done": "completed", "after": "completed"}

@@ -20,7 +20,7 @@ from lineshaft.errors import StoreError, StoreUnavailableError
 from lineshaft.events import JobExpired, JobProgressed, Subscribers
 from lineshaft.feature import Feature, show
 from lineshaft.store.claim import Expired, cancel_requests, expire_overdue
-from lineshaft.store.epoch import epoch_began_at
+from lineshaft.store.epoch import epoch_began_at, last_worker
 from lineshaft.store.finish import LogLines, Progress, save_logs, save_progress
 from lineshaft.store.lead import Lead, oldest_heartbeat
 from lineshaft.store.upkeep import Blocked, beat, set_blocked
@@ -138,6 +138,8 @@ class Upkeep:
         restored_at = self._engine.read(epoch_began_at)
         if restored_at is not None and restored_at >= self._registered_at:
             return "the store was restored from a backup under it; what they did may be done again"
+        if self._engine.read(last_worker) < self._worker:
+            return "the store was emptied or made anew under it: it never gave out this worker's number"
         return "it was declared dead: its heartbeat was older than its lease"
 
     def _bear(self, error: StoreError) -> None:

@@ -79,5 +79,6 @@ def passes_by(features: Sequence[Feature], options: Options, job: GatedJob) -> t
 
 def _passes(limiting: Sequence[Feature], options: Options, job: GatedJob) -> tuple[Pass, ...]:
     if len(limiting) == 1:
-        return ordered(limiting[0].passes(options, job))
+        found = limiting[0].passes(options, job)
+        return found if type(found) is tuple and len(found) == 1 else ordered(found)
     return ordered([found for one in limiting for found in one.passes(options, job)])

@@ -36,6 +36,7 @@ KINDS: Final[Mapping[type[Limit], Kind]] = {
     Adaptive: "adaptive",
 }
 
+_NO_ARGUMENTS: Final[tuple[Sequence[Any], Mapping[str, Any]]] = (), {}
 _encode: Final = msgspec.json.Encoder(order="sorted").encode
 
 
@@ -67,14 +68,11 @@ def keyed(task: Task[Any, Any, Any], limit: Limit) -> Keyed:
 
 def passes_of(limits: Sequence[Keyed], job: GatedJob) -> tuple[Pass, ...]:
     """Return the gates of a job; raises `ConfigError` when a key cannot be taken from its arguments."""
-    args: Sequence[Any] = ()
-    kwargs: Mapping[str, Any] = {}
-    for one in limits:
-        if one.wants_arguments:
-            args, kwargs = _arguments(job)
-            break
     if len(limits) == 1:
-        return _passes(limits[0], job, args, kwargs)
+        [one] = limits
+        args, kwargs = _arguments(job) if one.wants_arguments else _NO_ARGUMENTS
+        return _passes(one, job, args, kwargs)
+    args, kwargs = _arguments(job) if any(one.wants_arguments for one in limits) else _NO_ARGUMENTS
     return tuple(_passes(one, job, args, kwargs)[0] for one in limits)
 
 
@@ -88,11 +86,12 @@ def key_text(rule: str, values: Sequence[Any]) -> str:
 
 
 def _passes(one: Keyed, job: GatedJob, args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[Pass]:
-    values = [picker.pick(args, kwargs) for picker in one.pickers]
-    if one.per_tenant:
+    rule, kind, terms, per_tenant, pickers, cost, _ = one
+    values = [picker.pick(args, kwargs) for picker in pickers]
+    if per_tenant:
         values.insert(0, job.tenant)
-    cost = one.cost if isinstance(one.cost, int) else _cost(one.cost.pick(args, kwargs), one, job)
-    return _alone(key_text(one.rule, values), one.rule, one.kind, one.terms, cost)
+    spent = cost if isinstance(cost, int) else _cost(cost.pick(args, kwargs), one, job)
+    return _alone(key_text(rule, values), rule, kind, terms, spent)
 
 
 @lru_cache(maxsize=10_000)

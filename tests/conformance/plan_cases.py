@@ -110,6 +110,8 @@ GATES = ("k=few", LONG_LINE, *(f"k={number}" for number in range(98)))
 """Two with jobs in their lines and inside, and many of which nothing is known."""
 OLDEST = "00000000-0000-7000-8000-000000000000"
 """A cursor before which nothing was made: what such a page reads, it reads in vain."""
+FEW_SORTED_ON_SQLITE = {"release_line": "heads that were found one by one, to take the first of several queues"}
+"""Their steps are bounded all the same."""
 WIDE_ON_SQLITE = {"list_completed": "passes over the unfinished jobs that are newer: no index tells completed ones"}
 
 

@@ -121,7 +121,8 @@ def park_unclaimed(tx: Tx, parked: Sequence[Unclaimed]) -> int:
 def claim_heads(tx: Tx, keys: Sequence[str], *, queue: str, limit: int, worker: int, now: int) -> list[Claimed]:
     """Take up to `limit` jobs for a worker, of each of these lines the first one if it is of this queue.
 
-    The gates have to be locked, and to have a free place each. A paused or gated queue gives none.
+    From a line that several queues share it may take none. The gates have to be locked, and to have a free place each.
+    A paused or gated queue gives none.
     """
     params = {"keys": list(keys), "queue": queue, "limit": limit, "worker": worker, "now": now}
     return claimed_of(tx.run(SQL.claim_heads, params))

@@ -20,32 +20,48 @@ select json_group_array(json_array(id, seq, name, args, options, tenant, rank, p
      order by rank, coalesce(turn, run_at), id limit :limit);
 
 -- name: release_line json rings-worker
--- LIMIT may not name a column, so each head is looked for behind the one before it; by three ranges of the index, for
--- SQLite compares rows by an index of plain columns only, and jobs of one enqueue have the same time.
-with recursive head (gate, n, seq) as (
+-- Of each queue of a line as many heads as are to leave it, and of those the first. LIMIT may not name a column, so each
+-- is looked for behind the one before it; by three ranges of the index, for SQLite compares rows by an index of plain
+-- columns only, and jobs of one enqueue have the same time.
+with recursive line (gate, n, queue) as (
     select r.value ->> 'key', r.value ->> 'count',
-           (select seq from lineshaft_job indexed by lineshaft_job_line
-             where gate = r.value ->> 'key' and stage = 5 and finished_at is null
-             order by rank, coalesce(turn, run_at), id limit 1)
+           (select queue from lineshaft_job indexed by lineshaft_job_line
+             where gate = r.value ->> 'key' and stage = 5 and finished_at is null order by queue limit 1)
       from json_each(:rows) as r
      where r.value ->> 'count' > 0
     union all
-    select h.gate, h.n - 1, coalesce(
+    select l.gate, l.n,
+           (select queue from lineshaft_job indexed by lineshaft_job_line
+             where gate = l.gate and stage = 5 and finished_at is null and queue > l.queue order by queue limit 1)
+      from line as l
+     where l.queue is not null
+), head (gate, n, queue, least, seq) as (
+    select l.gate, l.n, l.queue, l.n,
+           (select seq from lineshaft_job indexed by lineshaft_job_line
+             where gate = l.gate and stage = 5 and finished_at is null and queue = l.queue
+             order by rank, coalesce(turn, run_at), id limit 1)
+      from line as l
+     where l.queue is not null
+    union all
+    select h.gate, h.n, h.queue, h.least - 1, coalesce(
            (select l.seq from lineshaft_job as l indexed by lineshaft_job_line
-             where l.gate = h.gate and l.stage = 5 and l.finished_at is null
+             where l.gate = h.gate and l.stage = 5 and l.finished_at is null and l.queue = h.queue
                and l.rank = p.rank and coalesce(l.turn, l.run_at) = coalesce(p.turn, p.run_at) and l.id > p.id
              order by l.id limit 1),
            (select l.seq from lineshaft_job as l indexed by lineshaft_job_line
-             where l.gate = h.gate and l.stage = 5 and l.finished_at is null
+             where l.gate = h.gate and l.stage = 5 and l.finished_at is null and l.queue = h.queue
                and l.rank = p.rank and coalesce(l.turn, l.run_at) > coalesce(p.turn, p.run_at)
              order by coalesce(l.turn, l.run_at), l.id limit 1),
            (select l.seq from lineshaft_job as l indexed by lineshaft_job_line
-             where l.gate = h.gate and l.stage = 5 and l.finished_at is null and l.rank > p.rank
+             where l.gate = h.gate and l.stage = 5 and l.finished_at is null and l.queue = h.queue and l.rank > p.rank
              order by l.rank, coalesce(l.turn, l.run_at), l.id limit 1))
       from head as h cross join lineshaft_job as p on p.seq = h.seq
-     where h.n > 1
+     where h.least > 1
 )
-select json_group_array(seq) from head where seq is not null;
+select json_group_array(seq) from (
+    select h.seq, h.n, row_number() over (partition by h.gate order by j.rank, coalesce(j.turn, j.run_at), j.id) as number
+      from head as h cross join lineshaft_job as j on j.seq = h.seq)
+ where number <= n;
 update lineshaft_job set stage = 1 where seq in (select value from json_each(:previous));
 select json_group_array(json_array(queue)) from (
     select distinct queue from lineshaft_job where seq in (select value from json_each(:previous)));
@@ -70,8 +86,8 @@ select json_group_array(json_array(what, queue)) from (
 select json_group_array(json_array(r.value ->> 'key', j.rank, coalesce(j.turn, j.run_at), j.id))
   from json_each(:rows) as r cross join json_each(:queues) as q
        cross join lineshaft_job as j
-               on j.seq in (select seq from lineshaft_job indexed by lineshaft_job_parked
-                             where stage = 5 and queue = q.value and gate = r.value ->> 'key'
+               on j.seq in (select seq from lineshaft_job indexed by lineshaft_job_line
+                             where gate = r.value ->> 'key' and stage = 5 and finished_at is null and queue = q.value
                              order by rank, coalesce(turn, run_at), id limit :limit);
 
 -- name: release_found json rings-worker
@@ -110,14 +126,18 @@ update lineshaft_job not indexed set sequence = r.value ->> 'sequence'
 select changes();
 
 -- name: claim_heads json rings-follower
--- Of each line the first job, for the worker that has just freed its place: it need not be found among the ready ones.
+-- Of each line that is of this queue alone the first job, for the worker that has just freed its place: it need not be
+-- found among the ready ones.
 select json_group_array(seq) from (
     select j.seq
       from json_each(:keys) as k cross join lineshaft_job as j
            on j.seq = (select seq from lineshaft_job indexed by lineshaft_job_line
-                        where gate = k.value and stage = 5 and finished_at is null
+                        where gate = k.value and stage = 5 and finished_at is null and queue = :queue
                         order by rank, coalesce(turn, run_at), id limit 1)
-     where j.queue = :queue
+     where not exists (select 1 from lineshaft_job indexed by lineshaft_job_line
+                        where gate = k.value and stage = 5 and finished_at is null and queue < :queue)
+       and not exists (select 1 from lineshaft_job indexed by lineshaft_job_line
+                        where gate = k.value and stage = 5 and finished_at is null and queue > :queue)
        and not exists (select 1 from lineshaft_queue where name = :queue and (paused_at is not null or is_gated))
        and not exists (select 1 from lineshaft_epoch where first_worker > :worker)
      limit :limit);

@@ -1,11 +1,22 @@
 -- name: stand
--- Counts no further than :limit, however long the line is.
+-- Counts no further than :limit of each queue, however long the line is.
+with recursive place (gate, queue) as (
+    select j.gate, (select queue from lineshaft_job indexed by lineshaft_job_line
+                     where gate = j.gate and stage = 5 and finished_at is null order by queue limit 1)
+      from lineshaft_job as j where j.id = :id
+    union all
+    select p.gate, (select queue from lineshaft_job indexed by lineshaft_job_line
+                     where gate = p.gate and stage = 5 and finished_at is null and queue > p.queue
+                     order by queue limit 1)
+      from place as p where p.queue is not null
+)
 select j.gate, j.options,
-       (select count(*) from (
+       (select coalesce(sum((select count(*) from (
             select l.rank, coalesce(l.turn, l.run_at) as place, l.id from lineshaft_job as l indexed by lineshaft_job_line
-             where l.gate = j.gate and l.stage = 5 and l.finished_at is null
+             where l.gate = p.gate and l.stage = 5 and l.finished_at is null and l.queue = p.queue
              order by l.rank, coalesce(l.turn, l.run_at), l.id limit :limit) as before
-         where (before.rank, before.place, before.id) < (j.rank, coalesce(j.turn, j.run_at), j.id))
+         where (before.rank, before.place, before.id) < (j.rank, coalesce(j.turn, j.run_at), j.id))), 0)
+          from place as p where p.queue is not null)
   from lineshaft_job as j where j.id = :id;
 
 -- name: holders

@@ -5,12 +5,13 @@ alter table lineshaft_job add column sequence text;    -- strict order: only the
 alter table lineshaft_job add column fair text;        -- whose turn it takes
 drop index lineshaft_job_ready;
 create index lineshaft_job_ready on lineshaft_job (queue, rank, coalesce(turn, run_at), id) where stage = 1;
--- What is in a gate (stage 1) and in its line (stage 5). "finished_at is null", for with "stage < 10" SQLite would take
--- that for the range and sort the whole line.
-create index lineshaft_job_line on lineshaft_job (gate, stage, rank, coalesce(turn, run_at), id)
+-- What is in a gate (stage 1) and in its line (stage 5), there by queue: the first jobs of a line may be of queues that
+-- nobody can claim from. "finished_at is null", for with "stage < 10" SQLite would take that for the range and sort the
+-- whole line.
+create index lineshaft_job_line on lineshaft_job (gate, stage, queue, rank, coalesce(turn, run_at), id)
     where gate is not null and finished_at is null;
--- By queue, and of each line by itself: the first jobs of a line may be of queues that nobody can claim from.
-create index lineshaft_job_parked on lineshaft_job (queue, gate, rank, coalesce(turn, run_at), id) where stage = 5;
+-- Without the gate: with it each job of another line is on another page, all of which go through the log.
+create index lineshaft_job_parked on lineshaft_job (queue) where stage = 5;
 create index lineshaft_job_sequence on lineshaft_job (sequence, id) where sequence is not null and finished_at is null;
 
 alter table lineshaft_queue add column flow text;                        -- JSON object: limits, fairness; null: nothing

@@ -111,6 +111,17 @@ def test_scout_recalls_for_what_was_overtaken(shaft: Shaft, columns: dict[str, i
     assert shaft.claim_ids() == [before["id"], behind["id"]]
 
 
+def test_a_job_that_a_gate_has_let_go_is_the_next(shaft: Shaft) -> None:
+    """It has the place that it was enqueued for: who released it does not wait for the scout."""
+    shaft.begin_behind()
+    shaft.store(*(new_row(run_at=NOW) for _ in range(3)))
+    released = new_row(run_at=LONG_AGO - 1)
+    store_rows(shaft.engine, released)
+    assert released["id"] not in shaft.claim_ids(1)
+    shaft.claimer.recall(["default", "another"])
+    assert shaft.claim_ids(1) == [released["id"]]
+
+
 def test_all_overtaken_jobs_are_taken_before_claims_go_on_behind(shaft: Shaft) -> None:
     """When more was overtaken than one claim takes, the following claims begin at the head too."""
     shaft.begin_behind()

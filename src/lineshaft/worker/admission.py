@@ -77,7 +77,7 @@ class Admission:
         self._beats = 0
         self._beaten_at: int | None = None
         self._hastens_after: int | None = None
-        self.look: Callable[[Iterable[str]], None] = lambda _: None
+        self.look: Callable[[Collection[str]], None] = lambda _: None
         """Is told of queues that have jobs again, or (none) that a gate has to be looked at earlier."""
 
     def is_in_play(self, now: int) -> bool:

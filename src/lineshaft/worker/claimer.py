@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -76,6 +76,13 @@ class Claimer:
             if name in self.queues:
                 self.queues[name].may_have_jobs = True
                 self.grants.rung(name)
+
+    def recall(self, queues: Collection[str]) -> None:
+        """Note that jobs of these queues are back at places that they had long ago: claims begin at the head once."""
+        for name in queues:
+            if name in self.queues:
+                self.queues[name].floor.recall()
+        self.look(queues)
 
     def hear_fair(self, names: str | None) -> None:
         """Note which queues are fair, a JSON array of names; from any thread."""

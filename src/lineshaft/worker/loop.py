@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import random
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Final
 
 from lineshaft.clock import to_datetime
@@ -70,7 +70,7 @@ class StoreLoop:
         """Whether the store may hold us for the worker of jobs that we know nothing of."""
         self.vacuum = Vacuum(engine)
         self._writer = Writer(self._exchange.write, self.ring)
-        admission.look = self.look
+        admission.look = self.recall
         floors = {name: queue.floor for name, queue in claimer.queues.items()}
         self._scout = Scout(engine, floors, lambda queue: self.look([queue]))
         self._thread = threading.Thread(target=self._work, name="lineshaft-store", daemon=True)
@@ -92,6 +92,11 @@ class StoreLoop:
     def look(self, queues: Iterable[str] | None) -> None:
         """Note that these queues (None: all) may have jobs, and look."""
         self._claimer.look(queues)
+        self.ring()
+
+    def recall(self, queues: Collection[str]) -> None:
+        """Note that jobs of these queues are back at places that they had long ago, and look."""
+        self._claimer.recall(queues)
         self.ring()
 
     def hear(self, queues: Iterable[str] | None) -> None:

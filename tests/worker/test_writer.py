@@ -16,6 +16,7 @@ from lineshaft.errors import StoreUnavailableError
 from lineshaft.transitions import Transition
 from lineshaft.worker.exchange import Exchange
 from lineshaft.worker.finisher import Batch, Finisher
+from lineshaft.worker.loop import StoreLoop
 from lineshaft.worker.writer import Writer
 from tests.plugins.apps import LIMIT, StartWorker, eventually
 
@@ -107,6 +108,34 @@ def test_a_stop_waits_for_the_batch(
     stopping.join(LIMIT)
     assert not stopping.is_alive()
     assert job.refresh().state == "completed"
+
+
+def test_a_stop_waits_for_what_ended_beside_the_batch(
+    app: Lineshaft, start_worker: StartWorker, held: Held, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What no batch has taken yet is written too: nobody runs again what has run."""
+    looked, look = threading.Event(), StoreLoop._tell_empty
+    ran: list[int] = []
+
+    def look_and_say(loop: StoreLoop) -> None:
+        look(loop)
+        if not loop._claimer.is_open and loop._finisher.taken == len(others):
+            looked.set()
+
+    monkeypatch.setattr(StoreLoop, "_tell_empty", look_and_say)
+    note = app.task(name="note")(ran.append)
+    first = note.enqueue(0)
+    worker = start_worker(app, {"default": 1})
+    assert held.begun.wait(LIMIT)
+    others = [note.enqueue(number) for number in range(1, 4)]
+    eventually(lambda: len(ran) == 1 + len(others))
+    stopping = threading.Thread(target=worker.stop)
+    stopping.start()
+    assert looked.wait(LIMIT)
+    held.let_go.set()
+    stopping.join(LIMIT)
+    assert not stopping.is_alive()
+    assert {(str(one.refresh().state), one.attempt) for one in (first, *others)} == {("completed", 1)}
 
 
 def test_the_same_outcome_is_never_in_two_batches(finisher: Finisher) -> None:

@@ -91,10 +91,13 @@ class Ending:
         stoppable = [run for run in parts.held() if not run.is_hung]
         for run in stoppable:
             parts.stop_run(run, "shutdown")
-        if not parts.loop.wait_until_empty(self._patience if stoppable else 0) and not self._lingers:
+        if parts.loop.wait_until_empty(self._patience if stoppable else 0):
+            return
+        if not self._lingers:
             for run in parts.held():
                 self._abandon(run)
-            parts.loop.wait_until_empty(self._patience)
+        if not (self._lingers and parts.held()):
+            parts.loop.wait_until_empty(self._patience)  # what has ended and is not written would be run again
 
     def _linger(self) -> None:
         """Hold the lease of jobs whose code goes on in this process: nobody else may run them meanwhile."""

@@ -304,7 +304,7 @@ class StoreLoop:
             with self._empty:
                 self._is_drained = True
                 self._empty.notify_all()
-        elif all(run.is_hung for run in list(self._dispatcher.runs.values())):
+        elif (held := list(self._dispatcher.runs.values())) and all(run.is_hung for run in held):
             self.end_grace()  # more time would not help those that ignore being stopped
 
     def _bear(self, error: StoreError) -> float:

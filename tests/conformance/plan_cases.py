@@ -73,7 +73,6 @@ RARE = {
     "revoke_worker": "once a worker that is gone; reads a row a gated queue and worker",
     "declare_worker": "once a worker; it writes a row a gated queue",
     "list_rules": "somebody lists limits; it reads a row a limit",
-    "read_rules": "once a worker; it reads a row a limit of its code",
     "lock_rule": "somebody changes a limit; it locks one row",
     "put_rules": "once a deploy; it writes a row a limit",
     "override_rule": "somebody changes a limit; it writes one row",
@@ -336,8 +335,9 @@ def _line(known: Known) -> dict[str, Case]:
 
 
 def _limits(known: Known) -> dict[str, Case]:
-    """What is asked of limits for people; its looks at a line stop at the batch."""
+    """What is asked of limits for people, whose looks at a line stop at the batch, and of rules for every round."""
     return {
+        "read_rules": _case("read_rules", {"names": ["k"]}),
         "gates_of_rule": _case("gates_of_rule", {"name": "k", "limit": BATCH}),
         "occupancy": _case("occupancy", {"keys": list(GATES[:10]), "limit": BATCH}),
         "stand": _case("stand", {"id": known.waiting[0], "limit": BATCH}),

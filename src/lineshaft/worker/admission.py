@@ -21,24 +21,23 @@ from lineshaft.gates import Gate, GatedJob, News, Pass, Sample
 from lineshaft.registry import TaskRegistrar
 from lineshaft.store.claim import Claimed
 from lineshaft.store.course import note_changes
-from lineshaft.store.finish import write_transitions
 from lineshaft.store.gates import Move, Slot, hasten_gates, lock_and_read, next_wake, remove_slots, take_due, write_step
 from lineshaft.store.line import (
     Parked,
     Unclaimed,
     Waiting,
-    claim_heads,
     join_sequences,
     join_unclaimed,
     leave_gates,
     park_ready,
     park_unclaimed,
 )
-from lineshaft.transitions import PutBack, Stage, Transition, is_expired
-from lineshaft.worker.admitted import NO_HEADS, NOTHING, Admitted, Heads, Judged, RoomBeside, Step, no_room
+from lineshaft.transitions import is_expired
+from lineshaft.worker.admitted import NO_HEADS, NOTHING, Admitted, Judged, RoomBeside, Step, no_room
 from lineshaft.worker.asking import Asker, brings_limits
 from lineshaft.worker.departure import Departure
 from lineshaft.worker.served import Served
+from lineshaft.worker.succession import Succession
 from lineshaft.worker.verdict import Candidate, Seat, Verdict, decide, seat, seat_alone
 
 _NONE: Final[Mapping[str, Any]] = MappingProxyType({})
@@ -70,6 +69,7 @@ class Admission:
         self._worker, self._subscribers = worker, subscribers
         self._served = Served(queues)
         self._asker = Asker(tasks, features)
+        self._succession = Succession(worker, self._ask)
         self._expects_until = 0
         self._due: int | None = None
         self._must_recall = False
@@ -107,16 +107,22 @@ class Admission:
             and not one.cancel_requested
             and not is_expired(one.held, now)
         ]
+        followers = NO_HEADS
+        if departures:
+            followers, departures = self._succession.follow(tx, departures, room(claimed), now)
         if not candidates and not departures and not strays:
-            return Admitted(claimed, passes, refused=refused)
+            return Admitted(claimed + followers.jobs, {**passes, **followers.passes}, refused=refused)
         by_id = {one.held.id: one for one in claimed}
         verdict, judged = self._judge(tx, by_id, candidates, departures, now, strays)
         jobs = [one for one in claimed if one.held.id not in verdict.parked] if verdict.parked else claimed
-        heads = self._hand_over(tx, verdict, departures, room(jobs), now) if verdict.releases else NO_HEADS
-        step = self._write(tx, verdict, *judged)
+        jobs = jobs + followers.jobs if followers.jobs else jobs
+        heads, steady = NO_HEADS, _NONE
+        if verdict.releases:
+            heads, steady = self._succession.hand_over(tx, verdict.releases, judged.gates, departures, room(jobs), now)
+        step = self._write(tx, verdict, judged.parked, judged.slots)._replace(steady=steady)
         return Admitted(
             jobs + heads.jobs if heads.jobs else jobs,
-            {**passes, **heads.passes} if heads.passes else passes,
+            {**passes, **followers.passes, **heads.passes},
             frozenset(job for job, _ in verdict.slots),
             {**refused, **{job: BreakerOpen(message) for job, message in verdict.failed.items()}},
             _crowded(claimed, verdict.parked),
@@ -128,7 +134,7 @@ class Admission:
         if not departures:
             return NOTHING
         verdict, judged = self._judge(tx, _NONE, (), departures, now)
-        return self._write(tx, verdict, *judged)
+        return self._write(tx, verdict, judged.parked, judged.slots)
 
     def open_due(self, tx: Tx, now: int) -> Step:
         """Look at the gates whose time has come; the transaction must not be about any other."""
@@ -177,6 +183,7 @@ class Admission:
         if step is NOTHING:
             return
         self._note_due(step.wake_at, is_certain=step.was_due)
+        self._succession.note(step.steady)
         if step.was_due:
             self._hastens_after = None
         if step.queues:
@@ -296,43 +303,7 @@ class Admission:
             remove_slots(tx, gone)
         parked = [Parked(claimed[job].held, gate) for job, gate in verdict.parked.items()]
         slots = [Slot(job, gate, claimed[job].held.claim) for job, gate in verdict.slots]
-        return verdict, Judged(parked, slots)
-
-    def _hand_over(
-        self, tx: Tx, verdict: Verdict, departures: Iterable[Departure], room: Mapping[str, int], now: int
-    ) -> Heads:
-        """Claim heads of lines in the place of jobs of ours that have just left, instead of letting them out.
-
-        Only from lines that those jobs alone have stood in: what else a head has to pass is not locked here.
-        """
-        wanted: dict[str, dict[str, None]] = {}
-        for one in departures:
-            queue, freed = one.queue, one.freed
-            if queue is not None and len(freed) == 1 and freed[0].kind == "concurrency":
-                key = freed[0].key
-                if key in verdict.releases and room.get(queue, 0) > 0:
-                    wanted.setdefault(queue, {})[key] = None
-        heads = Heads([], {})
-        for queue, keys in wanted.items():
-            found = claim_heads(tx, list(keys), queue=queue, limit=room[queue], worker=self._worker, now=now)
-            self._take_heads(tx, found, verdict, heads, now)
-        return heads
-
-    def _take_heads(self, tx: Tx, found: Sequence[Claimed], verdict: Verdict, heads: Heads, now: int) -> None:
-        passes, refused = self._ask(found, now)
-        back: list[Transition] = []
-        for one in found:
-            assert one.gate is not None, "it stood in a line"
-            verdict.releases[one.gate] -= 1
-            job_id = one.held.id
-            mine = passes.get(job_id)
-            if job_id in refused or mine is None or len(mine) != 1 or mine[0].key != one.gate:
-                back.append(PutBack(one.held, Stage.READY, None, gives_attempt_back=True))
-                continue
-            heads.passes[job_id] = mine
-            heads.jobs.append(one)
-        if back:
-            write_transitions(tx, back, worker=self._worker, now=now, keep=lambda _: now)
+        return verdict, Judged(parked, slots, gates)
 
     def _visit(self, tx: Tx, gates: Mapping[str, Gate], now: int) -> Step:
         seats: dict[str, Seat] = {key: seat_alone(gate, self._asker.kinds, now) for key, gate in gates.items()}

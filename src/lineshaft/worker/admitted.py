@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
-from lineshaft.gates import News, Pass
+from lineshaft.gates import Gate, News, Pass
 from lineshaft.store.claim import Claimed
 from lineshaft.store.gates import Slot
 from lineshaft.store.line import Parked
@@ -32,6 +32,18 @@ class Heads(NamedTuple):
 NO_HEADS: Final = Heads([], {})
 
 
+class Steady(NamedTuple):
+    """A gate with a line in which there was room for whoever left."""
+
+    declared: str | None
+    overrides: str | None
+    """As the store knew the rule."""
+    terms: str
+    """What the code of the one that left said of the limit: it holds where the store does not know the rule."""
+    since: int
+    """When that was found."""
+
+
 class Step(NamedTuple):
     """What a transaction did about gates: to be told of once it is committed."""
 
@@ -40,6 +52,8 @@ class Step(NamedTuple):
     wake_at: int | None = None
     """When the first gate that was written has to be looked at."""
     news: tuple[News, ...] = ()
+    steady: Mapping[str, Steady] = _NONE
+    """The gates in which there was room for those that were claimed from their lines."""
     was_due: bool = False
     """Whether it did what was due: `wake_at` is the time of the next look at any gate then."""
 
@@ -77,6 +91,7 @@ class Judged(NamedTuple):
 
     parked: Sequence[Parked] = ()
     slots: Sequence[Slot] = ()
+    gates: Mapping[str, Gate] = _NONE
 
 
 EVERYBODY: Final = Admitted([])

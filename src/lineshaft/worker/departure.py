@@ -25,6 +25,8 @@ class Departure(NamedTuple):
     """The queue that its worker could take another job from in its place."""
     leaves: bool = True
     """Whether it has left its gates for good; else it is ready again, and they go on counting it."""
+    is_now: bool = True
+    """Whether it was inside until this very transaction; else somebody may have its place already."""
 
 
 def left(
@@ -49,6 +51,8 @@ class Departures:
         """Return the departure of a run, with what its end tells the gates that learn."""
         passes, claimed = run.passes or (), run.claimed
         departure = left(claimed.held, passes, has_slots=run.has_slots, queue=claimed.queue, leaves=leaves)
+        if not (run.has_slots or (passes and claimed.gate == passes[0].key)):
+            departure = departure._replace(is_now=False)  # it was told to stop before it took its places
         asked = self._asked(run) if self._learning else None
         if not asked or not run.is_started:
             return departure

@@ -33,13 +33,17 @@ class Batch:
     departures: list[Departure] = field(default_factory=list)
     """Those of them that limits concern, as their gates see it."""
 
-    def departed(self, written: Sequence[Transition]) -> list[Departure]:
-        """Return those that have left: an end without effect is that of a claim whose job somebody else has by now."""
-        if not self.departures or len(written) == len(self.decided):
+    def departed(self, written: Written) -> list[Departure]:
+        """Return those that have left: an end without effect is that of a claim whose job somebody else has by now.
+
+        Those that a transaction before may have let go already, their own or one whose answer was lost, are marked.
+        """
+        if not self.departures or (len(written) == len(self.decided) and written.is_certain and not self.settled):
             return self.departures
-        effective = {(one.held.id, one.held.claim) for one in written}
-        effective.update((run.id, run.claimed.held.claim) for run in self.settled)
-        return [one for one in self.departures if (one.held.id, one.held.claim) in effective]
+        effective = {(one.held.id, one.held.claim): written.is_certain for one in written}
+        effective.update(((run.id, run.claimed.held.claim), False) for run in self.settled)
+        known = ((one, effective.get((one.held.id, one.held.claim))) for one in self.departures)
+        return [one if is_now else one._replace(is_now=False) for one, is_now in known if is_now is not None]
 
 
 class Finisher:
@@ -140,7 +144,7 @@ class Finisher:
         self._under_way.append(batch)
         return batch
 
-    def write(self, tx: Tx, batch: Batch, now: int) -> list[Transition]:
+    def write(self, tx: Tx, batch: Batch, now: int) -> Written:
         """Write a batch, with the logs of its jobs, and return what took effect."""
         runs = [run for run, _ in batch.decided] + batch.settled
         last_words = [Progress(run.claimed.held, text) for run in runs if (text := run.unstored_progress)]

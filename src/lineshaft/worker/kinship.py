@@ -57,11 +57,25 @@ class Guard:
         os.close(read_end)
 
     def dismiss(self) -> None:
-        """End the guard and reap it; called as this process ends in order."""
+        """Kill what jobs have left in this group, then end the guard and reap it; called as this process ends in order.
+
+        Its worker may have been killed: then nobody else would, for the guard is gone before this process is.
+        """
+        _kill_others_of_group(self._pid)
         with suppress(ProcessLookupError, ChildProcessError):  # a job may have waited for every child there is
             os.kill(self._pid, signal.SIGKILL)
             os.waitpid(self._pid, 0)
         os.close(self._alive)
+
+
+def _kill_others_of_group(guard: int) -> None:
+    import psutil  # not needed at the start of a child
+
+    group = os.getpgrp()
+    for pid in set(psutil.pids()) - {os.getpid(), guard}:
+        with suppress(ProcessLookupError, PermissionError):
+            if os.getpgid(pid) == group:
+                os.kill(pid, signal.SIGKILL)
 
 
 def _stand_guard(parent: int, read_end: int) -> None:
